@@ -1,0 +1,1 @@
+//! The Hero Logic web UI: an RPC client like any other.

@@ -1,0 +1,1 @@
+//! The Hero Logic command line.

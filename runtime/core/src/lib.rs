@@ -1,0 +1,12 @@
+//! Pure decisions: what an event does to a play.
+//!
+//! [`lifecycle::apply`] is the whole life of a play as one total function
+//! `(play, event, now) → (play, effects)`. Nothing here waits, reads a clock, opens a file or draws a
+//! random number; a shell stores the new play first and performs the effects after.
+
+pub mod answer;
+pub mod lifecycle;
+pub mod prefill;
+pub mod replay;
+
+pub use lifecycle::{Decision, Effect, Event, Exit, LaunchEnd, Refusal, Transition, apply};

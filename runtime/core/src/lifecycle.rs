@@ -1,0 +1,464 @@
+//! The life of a play as one total function.
+//!
+//! [`apply`] looks at the status and the event; every pair that is not an edge of the life of a play
+//! is a [`Refusal`] that names both. A shell that cannot store the new play (someone else changed it
+//! first) reads it again and asks again: nothing here remembers anything.
+
+use std::collections::BTreeMap;
+
+use hero_schema::frame::FlowResult;
+use hero_schema::{
+    Answer, Answerer, Failure, FailureKind, Json, LaunchNumber, LeftOver, Outcome, PlayRecord,
+    PlayStatus, ResumeRequest, SpanId, Timestamp, exit,
+};
+
+use crate::{answer, prefill};
+
+/// How many times in a row a launch that died without progress is followed by another.
+pub const RELAUNCHES_WITHOUT_PROGRESS_MAX: u32 = 3;
+
+/// What can happen to a play.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A launch is due: the play is new, or is `running` and no process of it is left.
+    LaunchDue,
+    /// A launch stands at a pause.
+    Asked {
+        /// Which launch.
+        launch: LaunchNumber,
+        /// The question as it is asked now.
+        asked: ResumeRequest,
+        /// The same question as it is stored, where it was asked before.
+        stored: Option<ResumeRequest>,
+    },
+    /// Someone answers a stored request.
+    Answered {
+        /// The request as it is stored.
+        request: ResumeRequest,
+        /// What the pause is to return or raise.
+        outcome: Outcome,
+        /// Who answers.
+        by: Answerer,
+    },
+    /// Answers are given ahead.
+    Prefilled {
+        /// Pause name or glob → payload.
+        entries: BTreeMap<String, Json>,
+    },
+    /// The process of a launch is gone.
+    LaunchEnded {
+        /// Which launch.
+        launch: LaunchNumber,
+        /// How it ended.
+        end: LaunchEnd,
+    },
+    /// The play's time is over.
+    DeadlinePassed,
+    /// Someone ends the play.
+    CancelRequested,
+}
+
+impl Event {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::LaunchDue => "launch due",
+            Self::Asked { .. } => "asked",
+            Self::Answered { .. } => "answered",
+            Self::Prefilled { .. } => "prefilled",
+            Self::LaunchEnded { .. } => "launch ended",
+            Self::DeadlinePassed => "deadline passed",
+            Self::CancelRequested => "cancel requested",
+        }
+    }
+}
+
+/// How a launch ended, as far as the process and its frames tell.
+#[derive(Clone, Debug)]
+pub struct LaunchEnd {
+    /// What the process left.
+    pub exit: Exit,
+    /// The `result` frame, if one came.
+    pub result: Option<FlowResult>,
+    /// Whether it stored an outcome or a request that was not there before.
+    pub has_progressed: bool,
+    /// The remembered steps it did not ask for.
+    pub left_over: Vec<LeftOver>,
+    /// The innermost span that was open.
+    pub open_span: Option<SpanId>,
+    /// The last lines of its standard error.
+    pub last_words: String,
+}
+
+/// What a process leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// An exit code.
+    Code(i32),
+    /// A signal, by number and name.
+    Signal(i32, String),
+    /// It never began; the text says why.
+    NotStarted(String),
+}
+
+/// What an event does to a play.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// Store this, then perform its effects.
+    Change(Box<Transition>),
+    /// The event is late or repeated and changes nothing.
+    NoChange,
+}
+
+/// A change to store and what follows from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// The play after the event.
+    pub play: PlayRecord,
+    /// The request that the event created or answered.
+    pub request: Option<ResumeRequest>,
+    /// To be performed once the play is stored. Idempotent: done twice, they do no harm.
+    pub effects: Vec<Effect>,
+}
+
+/// What a shell must do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Start the process of this launch.
+    Launch(LaunchNumber),
+    /// End the processes of this launch, if there are any.
+    Kill(LaunchNumber),
+}
+
+/// Why an event is refused. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The status has no such edge.
+    #[error("a play that is `{status}` cannot take the event `{event}`")]
+    Illegal {
+        /// The status.
+        status: PlayStatus,
+        /// The event.
+        event: &'static str,
+    },
+    /// The play has ended.
+    #[error("the play has ended (`{status}`)")]
+    Ended {
+        /// How.
+        status: PlayStatus,
+    },
+    /// A newer launch exists; this one must end.
+    #[error("launch {launch} is not the current one ({current})")]
+    StaleLaunch {
+        /// The launch that spoke.
+        launch: LaunchNumber,
+        /// The launch that counts.
+        current: LaunchNumber,
+    },
+    /// The request holds another answer.
+    #[error("the request was answered otherwise before")]
+    Conflict {
+        /// When.
+        resumed_at: Timestamp,
+    },
+    /// The answer does not fit the schema of its request.
+    #[error("the answer does not fit: {0}")]
+    Misfit(#[from] answer::Misfit),
+}
+
+/// Decides what an event does to a play.
+///
+/// # Errors
+/// The event is not possible now; see [`Refusal`].
+pub fn apply(play: &PlayRecord, event: Event, now: Timestamp) -> Result<Decision, Refusal> {
+    use PlayStatus::{AwaitingResume, Pending, Running};
+    match (play.status, event) {
+        (Pending | Running, Event::LaunchDue) => Ok(relaunched(play.clone(), now)),
+
+        (Running, Event::Asked { launch, asked, stored }) => {
+            is_current(play, launch)?;
+            asked_in(play.clone(), asked, stored, now)
+        }
+        (_, Event::Asked { launch, .. }) => {
+            Err(Refusal::StaleLaunch { launch, current: play.launch })
+        }
+
+        (status, Event::Answered { request, outcome, by }) => match &request.answer {
+            Some(answer) if answer.outcome == outcome => Ok(Decision::NoChange),
+            Some(answer) => Err(Refusal::Conflict { resumed_at: answer.resumed_at }),
+            None if status.is_ended() => Err(Refusal::Ended { status }),
+            None => answered(play.clone(), request, outcome, by, now),
+        },
+
+        (Pending | Running | AwaitingResume, Event::Prefilled { entries }) => {
+            let mut play = play.clone();
+            play.prefill.extend(entries);
+            Ok(change(play, None, []))
+        }
+
+        (Running, Event::LaunchEnded { launch, end }) if launch == play.launch => {
+            Ok(launch_ended(play.clone(), end, now))
+        }
+        // The process of an older launch, or of a play that was ended meanwhile.
+        (_, Event::LaunchEnded { .. }) => Ok(Decision::NoChange),
+
+        (Pending | Running | AwaitingResume, Event::CancelRequested) => {
+            Ok(stopped(play.clone(), PlayStatus::Cancelled, now))
+        }
+        (PlayStatus::Cancelled, Event::CancelRequested) => Ok(Decision::NoChange),
+        (Pending | Running | AwaitingResume, Event::DeadlinePassed) => {
+            Ok(stopped(play.clone(), PlayStatus::TimedOut, now))
+        }
+        (status, Event::CancelRequested | Event::Prefilled { .. }) => {
+            Err(Refusal::Ended { status })
+        }
+
+        (status, event @ (Event::LaunchDue | Event::DeadlinePassed)) => {
+            Err(Refusal::Illegal { status, event: event.word() })
+        }
+    }
+}
+
+fn is_current(play: &PlayRecord, launch: LaunchNumber) -> Result<(), Refusal> {
+    if launch == play.launch {
+        Ok(())
+    } else {
+        Err(Refusal::StaleLaunch { launch, current: play.launch })
+    }
+}
+
+fn relaunched(mut play: PlayRecord, now: Timestamp) -> Decision {
+    play.status = PlayStatus::Running;
+    play.launch = play.launch.next();
+    play.n_fresh_answers = 0;
+    play.started_at.get_or_insert(now);
+    let launch = play.launch;
+    change(play, None, [Effect::Launch(launch)])
+}
+
+/// A launch stands at a pause: it goes on at once where there is an answer, stored or prefilled.
+fn asked_in(
+    mut play: PlayRecord,
+    asked: ResumeRequest,
+    stored: Option<ResumeRequest>,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    if stored.as_ref().is_some_and(|request| !request.is_open()) {
+        return Ok(change(play, stored, []));
+    }
+    let is_new = stored.is_none();
+    let mut request = stored.unwrap_or(asked);
+    let entry = prefill::find(&play.prefill, &request.name).map(|(p, v)| (p.to_owned(), v.clone()));
+    if let Some((pattern, payload)) = entry {
+        if let Err(misfit) = answer::check(request.schema.as_ref(), &payload) {
+            let failure = prefill_mismatch(&request, &pattern, &misfit);
+            return Ok(failed_at_pause(play, failure, now));
+        }
+        play.prefill_used.insert(pattern.clone());
+        play.n_open_requests -= u32::from(!is_new);
+        request.answer = Some(Answer {
+            outcome: Outcome::Returned(payload),
+            resumed_at: now,
+            resumed_by: Answerer::Prefill { pattern },
+        });
+        return Ok(change(play, Some(request), []));
+    }
+    if play.prefill_only {
+        let failure = prefill_missing(&request);
+        return Ok(failed_at_pause(play, failure, now));
+    }
+    play.n_open_requests += u32::from(is_new);
+    play.asked_in_launch = play.launch;
+    Ok(change(play, Some(request), []))
+}
+
+fn answered(
+    mut play: PlayRecord,
+    mut request: ResumeRequest,
+    outcome: Outcome,
+    by: Answerer,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    if let Outcome::Returned(payload) = &outcome {
+        answer::check(request.schema.as_ref(), payload)?;
+    }
+    if let Answerer::Prefill { pattern } = &by {
+        play.prefill_used.insert(pattern.clone());
+    }
+    request.answer = Some(Answer { outcome, resumed_at: now, resumed_by: by });
+    play.n_open_requests = play.n_open_requests.saturating_sub(1);
+    play.n_fresh_answers += 1;
+    if play.status != PlayStatus::AwaitingResume {
+        return Ok(change(play, Some(request), []));
+    }
+    match relaunched(play, now) {
+        Decision::Change(mut transition) => {
+            transition.request = Some(request);
+            Ok(Decision::Change(transition))
+        }
+        Decision::NoChange => Ok(Decision::NoChange),
+    }
+}
+
+/// The table of launch ends: exit code or signal, against what the launch has reported.
+fn launch_ended(mut play: PlayRecord, end: LaunchEnd, now: Timestamp) -> Decision {
+    let has_asked = play.asked_in_launch == play.launch;
+    play.left_over.clone_from(&end.left_over);
+    match (&end.exit, &end.result) {
+        (Exit::Code(exit::PAUSED), _) if has_asked => paused(play, now),
+        (Exit::Code(exit::PAUSED), _) => failed(play, pause_without_request(&end), now),
+        (Exit::Code(code), _) if has_asked => {
+            let failure = request_without_pause(*code, &end);
+            failed(play, failure, now)
+        }
+        (Exit::Code(exit::SUCCESS), Some(result)) => match &result.outcome {
+            Outcome::Returned(output) => succeeded(play, output.clone(), now),
+            Outcome::Raised(_) => failed(play, no_result(&end), now),
+        },
+        (Exit::Code(exit::SUCCESS), None) => failed(play, no_result(&end), now),
+        (Exit::Code(exit::FAILED | exit::USAGE), Some(result)) => {
+            let failure = reported_failure(result, &end);
+            failed(play, failure, now)
+        }
+        (Exit::NotStarted(reason), _) => {
+            let failure = not_started(reason, &end);
+            failed(play, failure, now)
+        }
+        (Exit::Code(_) | Exit::Signal(..), _) => crashed(play, &end, now),
+    }
+}
+
+fn paused(mut play: PlayRecord, now: Timestamp) -> Decision {
+    play.n_launches_without_progress = 0;
+    // An answer that came while the launch was still ending has not been seen by it.
+    if play.n_open_requests == 0 || play.n_fresh_answers > 0 {
+        return relaunched(play, now);
+    }
+    play.status = PlayStatus::AwaitingResume;
+    change(play, None, [])
+}
+
+fn succeeded(mut play: PlayRecord, output: Json, now: Timestamp) -> Decision {
+    play.status = PlayStatus::Success;
+    play.output = Some(output);
+    play.ended_at = Some(now);
+    change(play, None, [])
+}
+
+fn failed(mut play: PlayRecord, failure: Failure, now: Timestamp) -> Decision {
+    play.status = PlayStatus::Failed;
+    play.failure = Some(failure);
+    play.ended_at = Some(now);
+    change(play, None, [])
+}
+
+fn failed_at_pause(play: PlayRecord, failure: Failure, now: Timestamp) -> Decision {
+    let launch = play.launch;
+    match failed(play, failure, now) {
+        Decision::Change(mut transition) => {
+            transition.effects.push(Effect::Kill(launch));
+            Decision::Change(transition)
+        }
+        Decision::NoChange => Decision::NoChange,
+    }
+}
+
+fn stopped(mut play: PlayRecord, status: PlayStatus, now: Timestamp) -> Decision {
+    let was_running = play.status == PlayStatus::Running;
+    play.status = status;
+    play.ended_at = Some(now);
+    let launch = play.launch;
+    change(play, None, was_running.then_some(Effect::Kill(launch)))
+}
+
+fn crashed(mut play: PlayRecord, end: &LaunchEnd, now: Timestamp) -> Decision {
+    play.n_launches_without_progress =
+        if end.has_progressed { 0 } else { play.n_launches_without_progress + 1 };
+    if play.n_launches_without_progress > RELAUNCHES_WITHOUT_PROGRESS_MAX {
+        return failed(play, crash_failure(end), now);
+    }
+    relaunched(play, now)
+}
+
+fn change(
+    mut play: PlayRecord,
+    request: Option<ResumeRequest>,
+    effects: impl IntoIterator<Item = Effect>,
+) -> Decision {
+    play.revision += 1;
+    Decision::Change(Box::new(Transition { play, request, effects: effects.into_iter().collect() }))
+}
+
+fn failure(kind: FailureKind, message: String, end: &LaunchEnd) -> Failure {
+    Failure { kind, message, hint: None, exception: None, span_id: end.open_span.clone() }
+}
+
+fn reported_failure(result: &FlowResult, end: &LaunchEnd) -> Failure {
+    let Outcome::Raised(raised) = &result.outcome else { return no_result(end) };
+    let kind = if result.is_definition_error { FailureKind::Definition } else { FailureKind::Exception };
+    let class = raised.class.rsplit(':').next().unwrap_or(&raised.class);
+    let message = if raised.message.is_empty() { class.to_owned() } else { format!("{class}: {}", raised.message) };
+    Failure { exception: Some(raised.clone()), ..failure(kind, message, end) }
+}
+
+fn pause_without_request(end: &LaunchEnd) -> Failure {
+    let message = "the process exited 75 and had asked nothing".to_owned();
+    Failure {
+        hint: Some("exit code 75 is for pauses; use `flow.pause`, or exit with another code".into()),
+        ..failure(FailureKind::PauseWithoutRequest, message, end)
+    }
+}
+
+fn request_without_pause(code: i32, end: &LaunchEnd) -> Failure {
+    let message = format!("the process stood at a pause and exited {code} instead of 75");
+    Failure {
+        hint: Some("something in the flow ended the process by itself: look for `os._exit`".into()),
+        ..failure(FailureKind::RequestWithoutPause, message, end)
+    }
+}
+
+fn no_result(end: &LaunchEnd) -> Failure {
+    let message = "the process exited 0 and reported no result".to_owned();
+    Failure {
+        hint: Some("something in the flow ended the process by itself: look for `sys.exit` or `os._exit`".into()),
+        ..failure(FailureKind::NoResult, message, end)
+    }
+}
+
+fn not_started(reason: &str, end: &LaunchEnd) -> Failure {
+    failure(FailureKind::NotStarted, format!("the process could not be started: {reason}"), end)
+}
+
+fn crash_failure(end: &LaunchEnd) -> Failure {
+    let cause = match &end.exit {
+        Exit::Signal(number, name) => format!("was killed by {name} (signal {number})"),
+        Exit::Code(code) => format!("exited {code}"),
+        Exit::NotStarted(reason) => format!("could not be started: {reason}"),
+    };
+    let launches = RELAUNCHES_WITHOUT_PROGRESS_MAX + 1;
+    let mut message = format!("{launches} launches in a row died without progress; the last one {cause}");
+    if !end.last_words.is_empty() {
+        message.push_str(&format!("; its last words: {}", end.last_words));
+    }
+    failure(FailureKind::Crashed, message, end)
+}
+
+fn prefill_missing(request: &ResumeRequest) -> Failure {
+    Failure {
+        kind: FailureKind::PrefillMissing,
+        message: format!("pause `{}` is not covered by the prefill", request.name),
+        hint: Some(format!("add an entry for `{}`, or start without prefill_only", request.name)),
+        exception: None,
+        span_id: Some(request.asked_at_span_id.clone()),
+    }
+}
+
+fn prefill_mismatch(request: &ResumeRequest, pattern: &str, misfit: &answer::Misfit) -> Failure {
+    Failure {
+        kind: FailureKind::PrefillMismatch,
+        message: format!("the prefill entry `{pattern}` does not fit pause `{}`: {misfit}", request.name),
+        hint: None,
+        exception: None,
+        span_id: Some(request.asked_at_span_id.clone()),
+    }
+}
+

@@ -1,0 +1,1 @@
+//! The Hero Logic server: supervisor, store and RPC in one program.

@@ -1,0 +1,235 @@
+//! The trait, and the words it is spoken in.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use hero_schema::{
+    LaunchNumber, LogLine, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeId, ResumeRequest,
+    Span, Timestamp, VersionSid, Workflow, WorkflowSid, WorkflowVersion,
+};
+use tokio::sync::broadcast;
+
+/// Keeps plays. Shared by everything in a process; every method may be called at any time.
+///
+/// Writes are decided elsewhere and checked here: a play is replaced only by the next revision of
+/// itself, and what a launch writes is refused once a newer launch exists. So any number of deciders
+/// may race, on one machine or many, and exactly one wins.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Stores all writes of the batch, or none.
+    ///
+    /// When it returns `Ok`, the batch and everything posted or committed before it by this caller
+    /// survive a power cut. A crash before that leaves all of the batch or nothing of it. Batches
+    /// queued at the same time share one flush.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] and [`Error::Fenced`] say that the batch was decided on an old state and
+    /// left no trace. Any other error: it may or may not be there after the next open, and the
+    /// caller acknowledges nothing.
+    async fn commit(&self, batch: Batch) -> Result<(), Error>;
+
+    /// Queues a batch that nobody waits for (spans, log lines).
+    ///
+    /// It is stored in order, at the latest with the next commit, and then durable with it. A crash
+    /// before that loses all of it. A refusal is logged and has no other effect.
+    fn post(&self, batch: Batch);
+
+    /// A play; None where there is none.
+    async fn play(&self, play: &PlaySid) -> Result<Option<PlayRecord>, Error>;
+
+    /// The plays that match, newest first, by index: no cost for those that do not match all but
+    /// one of the filters.
+    async fn plays(&self, query: PlayQuery) -> Result<Page<PlayRecord>, Error>;
+
+    /// One request of a play.
+    async fn request(
+        &self,
+        play: &PlaySid,
+        request: &ResumeId,
+    ) -> Result<Option<ResumeRequest>, Error>;
+
+    /// All requests of a play, in the order they were asked.
+    async fn requests(&self, play: &PlaySid) -> Result<Vec<ResumeRequest>, Error>;
+
+    /// The open requests of all plays, oldest first.
+    async fn open_requests(
+        &self,
+        page: PageQuery,
+    ) -> Result<Page<(PlaySid, ResumeRequest)>, Error>;
+
+    /// Everything that a play remembers, in no particular order.
+    async fn outcomes(&self, play: &PlaySid) -> Result<Vec<OutcomeRecord>, Error>;
+
+    /// The spans of a play, by launch and then by start.
+    async fn spans(&self, play: &PlaySid, page: PageQuery) -> Result<Page<Span>, Error>;
+
+    /// The log of a play, by launch and then in the order written.
+    async fn logs(&self, play: &PlaySid, page: PageQuery) -> Result<Page<LogLine>, Error>;
+
+    /// A version with its bundle.
+    async fn version(&self, version: &VersionSid) -> Result<Option<WorkflowVersion>, Error>;
+
+    /// A workflow, by its sid or by its name.
+    async fn workflow(&self, sid_or_name: &str) -> Result<Option<Workflow>, Error>;
+
+    /// The workflows, by name.
+    async fn workflows(&self, page: PageQuery) -> Result<Page<Workflow>, Error>;
+
+    /// Tells of every play that something was stored for, from now on. A receiver that falls behind
+    /// is told so (`Lagged`) and must look at everything it waits for.
+    fn news(&self) -> broadcast::Receiver<PlaySid>;
+
+    /// The store's clock: the only one that stored times are taken from.
+    fn now(&self) -> Timestamp;
+
+    /// Makes everything posted durable and gives the directory free.
+    ///
+    /// Afterwards every write is refused with [`Error::Closed`].
+    async fn close(&self) -> Result<(), Error>;
+}
+
+/// Writes that belong together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// On whose behalf; None for what no launch does.
+    pub fence: Option<Fence>,
+    /// What to store, in order.
+    pub writes: Vec<Write>,
+}
+
+/// The launch that a batch belongs to: refused once the play has a newer one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// The play.
+    pub play: PlaySid,
+    /// The launch.
+    pub launch: LaunchNumber,
+}
+
+/// One record to store.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// A play: the first revision of a new one, or the next revision of a stored one.
+    Play(Box<PlayRecord>),
+    /// A request, new or now answered. A stored answer is never replaced ([`Error::Conflict`]).
+    Request(PlaySid, Box<ResumeRequest>),
+    /// An outcome; the first one stored under a key stands, a later one is passed over.
+    Outcome(PlaySid, Box<OutcomeRecord>),
+    /// A span, new or further along: the one with the same launch and `seq` is replaced.
+    Span(PlaySid, Box<Span>),
+    /// A log line.
+    Log(PlaySid, LogLine),
+    /// A version; one that is there already is passed over.
+    Version(Box<WorkflowVersion>),
+    /// A workflow, new or changed. Another one of the same name is an [`Error::Conflict`].
+    Workflow(Box<Workflow>),
+}
+
+/// Which plays, and from where.
+#[derive(Clone, Debug, Default)]
+pub struct PlayQuery {
+    /// Only plays in this status.
+    pub status: Option<PlayStatus>,
+    /// Only plays of this workflow.
+    pub workflow: Option<WorkflowSid>,
+    /// Only plays spawned by this one.
+    pub parent: Option<PlaySid>,
+    /// The page.
+    pub page: PageQuery,
+}
+
+/// Which page of a list.
+#[derive(Clone, Debug)]
+pub struct PageQuery {
+    /// The `next_cursor` of the page before; None begins at the start. A cursor that no page gave is
+    /// [`Error::BadCursor`].
+    pub cursor: Option<String>,
+    /// At most so many items, at least 1.
+    pub limit: usize,
+}
+
+impl Default for PageQuery {
+    fn default() -> Self {
+        Self { cursor: None, limit: 1000 }
+    }
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where this page ended: the cursor for what follows, or for what is stored later. None only
+    /// where nothing was read so far.
+    pub next_cursor: Option<String>,
+    /// Whether more items are there already.
+    pub has_more: bool,
+}
+
+/// Why a store cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The record was changed by someone else since it was read.
+    #[error("{record} was changed meanwhile")]
+    Conflict {
+        /// Which record.
+        record: String,
+    },
+    /// A newer launch of the play exists.
+    #[error("launch {stale} of play `{play}` was superseded by launch {current}")]
+    Fenced {
+        /// The play.
+        play: PlaySid,
+        /// The launch that wrote.
+        stale: LaunchNumber,
+        /// The launch that counts.
+        current: LaunchNumber,
+    },
+    /// Another process has the directory open.
+    #[error("`{}` is in use by {holder}", dir.display())]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+        /// The process, as it described itself: program, pid, since when.
+        holder: String,
+    },
+    /// A record does not read back as it was written.
+    #[error("{record} is damaged: {reason}")]
+    Damaged {
+        /// Which record.
+        record: String,
+        /// How that shows.
+        reason: String,
+    },
+    /// The directory was written by a newer version of this program.
+    #[error("`{}` has format {found}, and this program knows up to {known}", dir.display())]
+    Format {
+        /// The directory.
+        dir: PathBuf,
+        /// What is there.
+        found: u32,
+        /// What is understood.
+        known: u32,
+    },
+    /// A cursor that no page gave.
+    #[error("`{0}` is not a cursor of this list")]
+    BadCursor(String),
+    /// Reading or writing failed.
+    #[error("failed to {action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An earlier write failed in a way that leaves unknown what is durable; only a reopened store
+    /// acknowledges again.
+    #[error("the store stopped writing after an error: {0}")]
+    Stopped(String),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}

@@ -1,0 +1,1 @@
+//! Keeps plays going: the only room that starts processes.

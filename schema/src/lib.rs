@@ -1,0 +1,38 @@
+//! The data of Hero Logic: every type that is stored or crosses a process border.
+//!
+//! This room holds shapes, names and the one function that computes a step key. It decides nothing,
+//! touches no file, socket or clock, and depends on no other room. `PROTOCOL.md` beside this crate is
+//! the same contract in prose; a test holds its tables to the constants here.
+//!
+//! Times are whole microseconds since the Unix epoch, UTC ([`Timestamp`]). Payloads that users own
+//! (inputs, outputs, answers) travel as raw JSON text ([`Json`]) and are never parsed and reprinted.
+
+pub mod canonical;
+pub mod child;
+pub mod env;
+pub mod error;
+pub mod exit;
+pub mod frame;
+pub mod id;
+pub mod json;
+pub mod name;
+pub mod play;
+pub mod resume;
+pub mod rpc;
+pub mod span;
+pub mod step;
+pub mod time;
+pub mod workflow;
+
+#[cfg(feature = "describe")]
+pub mod describe;
+
+pub use error::{ErrorKind, RpcError};
+pub use id::{LaunchNumber, PlaySid, ResumeId, SpanId, StepKey, VersionSid, WorkflowSid};
+pub use json::Json;
+pub use play::{Failure, FailureKind, LeftOver, Play, PlayRecord, PlayStatus};
+pub use resume::{Answer, Answerer, RequestKind, ResumeRequest};
+pub use span::{LogLevel, LogLine, LogStream, Span, SpanKind, SpanStatus};
+pub use step::{Outcome, OutcomeRecord, Raised};
+pub use time::Timestamp;
+pub use workflow::{Bundle, FlowField, FlowSignature, FieldType, Workflow, WorkflowVersion};

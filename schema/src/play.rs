@@ -1,0 +1,268 @@
+//! Plays: the record that is stored and the object that is shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::json::present;
+use crate::{
+    Json, LaunchNumber, PlaySid, Raised, ResumeRequest, SpanId, Timestamp, VersionSid, WorkflowSid,
+};
+
+/// Where a play is in its life.
+///
+/// `pending → running → awaiting_resume → running → … → success | failed | cancelled | timed_out`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum PlayStatus {
+    /// Accepted; no launch yet.
+    Pending,
+    /// A launch is under way or about to be.
+    Running,
+    /// No process; at least one resume request is open.
+    AwaitingResume,
+    /// The flow returned.
+    Success,
+    /// The flow raised, or could not be run.
+    Failed,
+    /// Ended by `play_cancel`.
+    Cancelled,
+    /// Ended by its deadline.
+    TimedOut,
+}
+
+impl PlayStatus {
+    /// Every status, in the order of a play's life.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Running,
+        Self::AwaitingResume,
+        Self::Success,
+        Self::Failed,
+        Self::Cancelled,
+        Self::TimedOut,
+    ];
+
+    /// Whether nothing will change it any more.
+    pub fn is_ended(self) -> bool {
+        matches!(self, Self::Success | Self::Failed | Self::Cancelled | Self::TimedOut)
+    }
+
+    /// Whether the play does nothing until someone outside acts: ended, or waiting for an answer.
+    pub fn is_settled(self) -> bool {
+        self.is_ended() || self == Self::AwaitingResume
+    }
+
+    /// The one word for it, the same on the wire, in the command line and in the UI.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::AwaitingResume => "awaiting_resume",
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+impl fmt::Display for PlayStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Why a play did not succeed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Failure {
+    /// What a program can branch on.
+    pub kind: FailureKind,
+    /// One line for people: what happened, on what, why.
+    pub message: String,
+    /// One line that says what to do; None where the message says it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The exception, for `exception` and `definition`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exception: Option<Raised>,
+    /// The innermost span that was open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_id: Option<SpanId>,
+}
+
+/// The kinds of [`Failure`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The flow raised an exception (exit 1).
+    Exception,
+    /// The bundle holds no such flow, or defines it wrongly (exit 2).
+    Definition,
+    /// The process ended as if paused (exit 75) and had asked nothing.
+    PauseWithoutRequest,
+    /// The process asked something and ended otherwise than by exit 75.
+    RequestWithoutPause,
+    /// The process ended with success (exit 0) and reported no result.
+    NoResult,
+    /// Too many launches in a row died without progress.
+    Crashed,
+    /// The process could not be started.
+    NotStarted,
+    /// A play with `prefill_only` asked something that its prefill does not cover.
+    PrefillMissing,
+    /// A prefilled payload does not fit the schema of the pause it matches.
+    PrefillMismatch,
+}
+
+/// A play as it is stored: small, rewritten whole at every change of status, and never holding a
+/// list that grows. Steps, requests, spans and log lines are records of their own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlayRecord {
+    /// Its id.
+    pub sid: PlaySid,
+    /// Counts the changes of this record: a write names the revision it was decided on, and a store
+    /// refuses it when another came first.
+    pub revision: u64,
+    /// What people call it.
+    pub name: String,
+    /// The saved workflow it came from; None for a file that was run directly.
+    pub workflow_sid: Option<WorkflowSid>,
+    /// The version it is pinned to.
+    pub version_sid: VersionSid,
+    /// Where it is in its life.
+    pub status: PlayStatus,
+    /// The arguments of the flow, a JSON object.
+    pub input: Json,
+    /// What the flow returned; present exactly for `success`.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub output: Option<Json>,
+    /// Why it did not succeed.
+    pub failure: Option<Failure>,
+    /// The latest launch.
+    pub launch: LaunchNumber,
+    /// The latest launch that stood at an unanswered pause.
+    pub asked_in_launch: LaunchNumber,
+    /// How many requests are open.
+    pub n_open_requests: u32,
+    /// How many answers came since the latest launch was handed its memory.
+    pub n_fresh_answers: u32,
+    /// How many launches in a row died without a new outcome or request.
+    pub n_launches_without_progress: u32,
+    /// Answers given ahead: pause name or glob → payload.
+    pub prefill: BTreeMap<String, Json>,
+    /// The entries of `prefill` that have answered something.
+    pub prefill_used: BTreeSet<String>,
+    /// Whether a pause that `prefill` does not cover fails the play.
+    pub prefill_only: bool,
+    /// Outputs that the last launch did not ask for.
+    pub left_over: Vec<LeftOver>,
+    /// The play that spawned this one.
+    pub parent: Option<PlaySid>,
+    /// The interpreter; None takes the supervisor's own choice.
+    pub python: Option<String>,
+    /// The working directory of its launches; None gives each a private one.
+    pub working_dir: Option<String>,
+    /// Money spent, summed over its spans.
+    pub total_cost_usd: f64,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When its first launch began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A remembered step that a launch did not ask for: its code took another path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct LeftOver {
+    /// The flow whose outcome was not asked for.
+    pub name: String,
+    /// The path of its caller.
+    pub parent_path: String,
+}
+
+/// A play as the RPC shows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Play {
+    /// Its id.
+    pub sid: PlaySid,
+    /// What people call it.
+    pub name: String,
+    /// The saved workflow it came from; None for a file that was run directly.
+    pub workflow_sid: Option<WorkflowSid>,
+    /// The version it is pinned to.
+    pub workflow_version_sid: VersionSid,
+    /// Where it is in its life.
+    pub status: PlayStatus,
+    /// The arguments of the flow, a JSON object.
+    pub input_data: Json,
+    /// What the flow returned; present exactly for `success`.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub output_data: Option<Json>,
+    /// Why it did not succeed; None unless it ended otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// The open requests, oldest first.
+    pub pending_resumes: Vec<ResumeRequest>,
+    /// The answered requests, oldest first.
+    pub received_resumes: Vec<ResumeRequest>,
+    /// Prefill entries that have answered nothing so far.
+    pub prefill_unused: Vec<String>,
+    /// Remembered steps that the last launch did not ask for.
+    pub left_over: Vec<LeftOver>,
+    /// Money spent, summed over its spans.
+    pub total_cost_usd: f64,
+    /// The play that spawned this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_play_sid: Option<PlaySid>,
+    /// The number of its latest launch.
+    pub launch: LaunchNumber,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When its first launch began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Play {
+    /// The wire form of a stored play and its requests.
+    pub fn new(record: PlayRecord, requests: Vec<ResumeRequest>) -> Self {
+        let (pending_resumes, received_resumes) =
+            requests.into_iter().partition(ResumeRequest::is_open);
+        let prefill_unused = record
+            .prefill
+            .into_keys()
+            .filter(|pattern| !record.prefill_used.contains(pattern))
+            .collect();
+        Self {
+            sid: record.sid,
+            name: record.name,
+            workflow_sid: record.workflow_sid,
+            workflow_version_sid: record.version_sid,
+            status: record.status,
+            input_data: record.input,
+            output_data: record.output,
+            error: record.failure,
+            pending_resumes,
+            received_resumes,
+            prefill_unused,
+            left_over: record.left_over,
+            total_cost_usd: record.total_cost_usd,
+            parent_play_sid: record.parent,
+            launch: record.launch,
+            created_at: record.created_at,
+            started_at: record.started_at,
+            ended_at: record.ended_at,
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! The methods of `LogicService`: parameters and results, one pair a method.
+//!
+//! [`METHODS`] is the one list of them; the server's dispatch and `openrpc.json` are held to it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Json, LogLevel, LogLine, PlaySid, PlayStatus, ResumeId, ResumeRequest, Span, Timestamp,
+    Workflow, WorkflowVersion,
+};
+
+/// Every method starts with this on the wire: `LogicService.play_start`.
+pub const PREFIX: &str = "LogicService.";
+
+/// The largest request body, in bytes.
+pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The most items a page holds, and how many it holds when the caller does not say.
+pub const PAGE_LIMIT_MAX: u32 = 1000;
+
+/// A method in one line.
+#[derive(Clone, Copy, Debug)]
+pub struct Method {
+    /// Its name, without [`PREFIX`].
+    pub name: &'static str,
+    /// What it does.
+    pub summary: &'static str,
+}
+
+macro_rules! methods {
+    ($($name:ident($params:ident) -> $result:ty, $summary:literal;)+) => {
+        /// Every method, in the order of the documents.
+        pub const METHODS: &[Method] =
+            &[$(Method { name: stringify!($name), summary: $summary }),+];
+
+        /// Calls back with every method's name, summary, parameter type and result type.
+        #[cfg(feature = "describe")]
+        pub fn visit_methods(visitor: &mut impl crate::describe::MethodVisitor) {
+            $(visitor.method::<$params, $result>(stringify!($name), $summary);)+
+        }
+    };
+}
+
+methods! {
+    workflow_save(WorkflowSave) -> Workflow,
+        "Bundles a file and stores it as the current version of a workflow; the same content is a no-op.";
+    workflow_get(WorkflowGet) -> WorkflowDetail, "A workflow with its current version.";
+    workflow_list(WorkflowList) -> WorkflowPage, "The workflows by name.";
+    play_start(PlayStart) -> Play, "Starts a play of a workflow or a file; it is stored before this returns.";
+    play_run_async(PlayStart) -> PlaySid, "As play_start, and returns only the sid.";
+    play_get(PlayGet) -> Play, "A play with its requests.";
+    play_list(PlayList) -> PlayPage, "The plays, newest first.";
+    play_wait(PlayWait) -> Play, "Waits until a play has ended or settled, or the timeout has passed.";
+    play_resume(PlayResume) -> Resumed, "Answers a request; the only way in for people, webhooks and services.";
+    play_pending_resumes(PlayGet) -> Vec<ResumeRequest>, "The open requests of a play, oldest first.";
+    play_prefill(PlayPrefill) -> Play, "Gives answers ahead to a play that has not ended.";
+    play_cancel(PlayGet) -> Play, "Ends a play from outside.";
+    play_logs(PlayLogs) -> LogPage, "The log lines of a play, oldest first.";
+    play_spans(PlaySpans) -> SpanPage, "The spans of a play, launch by launch.";
+    inbox_list(InboxList) -> InboxPage, "The open requests of all plays, oldest first.";
+    stats(Nothing) -> Stats, "Counts for an overview.";
+}
+
+/// No parameters.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// Parameters of `workflow_save`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowSave {
+    /// What the workflow is called.
+    pub name: String,
+    /// The absolute path of the file with the flow, on the server's machine.
+    pub file: String,
+    /// Which flow of the file; None where there is one root flow.
+    #[serde(default)]
+    pub flow: Option<String>,
+    /// The interpreter that reads it; None takes the server's.
+    #[serde(default)]
+    pub python: Option<String>,
+}
+
+/// Parameters of `workflow_get`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowGet {
+    /// Its sid or its name.
+    pub workflow: String,
+}
+
+/// Result of `workflow_get`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct WorkflowDetail {
+    /// The workflow.
+    pub workflow: Workflow,
+    /// Its current version, with the source.
+    pub version: WorkflowVersion,
+}
+
+/// Parameters of `workflow_list`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowList {
+    /// Where the page before this one ended.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// At most so many; None takes [`PAGE_LIMIT_MAX`].
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// Result of `workflow_list`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct WorkflowPage {
+    /// The workflows.
+    pub items: Vec<Workflow>,
+    /// Hand this back for the next page; None at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// Parameters of `play_start` and `play_run_async`: exactly one of `workflow_sid` and `file`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlayStart {
+    /// A saved workflow: its sid or its name.
+    #[serde(default)]
+    pub workflow_sid: Option<String>,
+    /// A file to run directly: its absolute path on the server's machine.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// Which flow of the file; None where there is one root flow.
+    #[serde(default)]
+    pub flow: Option<String>,
+    /// The arguments, a JSON object; None takes `{}`.
+    #[serde(default)]
+    pub input_data: Option<Json>,
+    /// What people call the play; None takes the flow's name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Answers given ahead: pause name or glob → payload.
+    #[serde(default)]
+    pub prefill_resumes: BTreeMap<String, Json>,
+    /// Whether a pause that the prefill does not cover fails the play by name.
+    #[serde(default)]
+    pub prefill_only: bool,
+    /// The interpreter; None takes the server's.
+    #[serde(default)]
+    pub python: Option<String>,
+    /// The working directory of the launches, absolute; None gives each a private one.
+    #[serde(default)]
+    pub working_dir: Option<String>,
+}
+
+/// Parameters of the methods that need only a play.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlayGet {
+    /// The play.
+    pub play_sid: PlaySid,
+}
+
+/// Parameters of `play_list`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlayList {
+    /// Only plays in this status.
+    #[serde(default)]
+    pub status: Option<PlayStatus>,
+    /// Only plays of this workflow: its sid or its name.
+    #[serde(default)]
+    pub workflow: Option<String>,
+    /// Where the page before this one ended.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// At most so many; None takes [`PAGE_LIMIT_MAX`].
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// Result of `play_list`. The plays come without their requests; `n_open_requests` counts them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct PlayPage {
+    /// The plays.
+    pub items: Vec<PlaySummary>,
+    /// Hand this back for the next page; None at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// A play in a list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct PlaySummary {
+    /// Its id.
+    pub sid: PlaySid,
+    /// What people call it.
+    pub name: String,
+    /// The saved workflow it came from.
+    pub workflow_sid: Option<crate::WorkflowSid>,
+    /// Where it is in its life.
+    pub status: PlayStatus,
+    /// How many requests are open.
+    pub n_open_requests: u32,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When its first launch began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Money spent.
+    pub total_cost_usd: f64,
+}
+
+impl From<crate::PlayRecord> for PlaySummary {
+    fn from(record: crate::PlayRecord) -> Self {
+        Self {
+            sid: record.sid,
+            name: record.name,
+            workflow_sid: record.workflow_sid,
+            status: record.status,
+            n_open_requests: record.n_open_requests,
+            created_at: record.created_at,
+            started_at: record.started_at,
+            ended_at: record.ended_at,
+            total_cost_usd: record.total_cost_usd,
+        }
+    }
+}
+
+/// Parameters of `play_wait`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlayWait {
+    /// The play.
+    pub play_sid: PlaySid,
+    /// How long, in milliseconds; 0 waits for ever. When it passes, the play is returned as it is.
+    #[serde(default)]
+    pub timeout_ms: u64,
+    /// What to wait for.
+    #[serde(default)]
+    pub until: Until,
+}
+
+/// What `play_wait` waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// Success, failed, cancelled or timed out.
+    #[default]
+    Ended,
+    /// Ended, or waiting for an answer.
+    Settled,
+}
+
+/// Parameters of `play_resume`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlayResume {
+    /// The play.
+    pub play_sid: PlaySid,
+    /// The request.
+    pub resume_id: ResumeId,
+    /// The answer as JSON text.
+    pub payload_json: String,
+}
+
+/// Result of `play_resume`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Resumed {
+    /// Always true; a refusal is an error.
+    pub ok: bool,
+    /// When the answer that stands was accepted.
+    pub resumed_at: Timestamp,
+    /// Whether the same answer had been given before, so that this call changed nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub already: bool,
+}
+
+/// Parameters of `play_prefill`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlayPrefill {
+    /// The play.
+    pub play_sid: PlaySid,
+    /// Entries to add: pause name or glob → payload. An entry of the same pattern is replaced.
+    /// Open requests that match are answered at once.
+    pub prefill_resumes: BTreeMap<String, Json>,
+}
+
+/// Parameters of `play_logs`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlayLogs {
+    /// The play.
+    pub play_sid: PlaySid,
+    /// Only lines at least this loud.
+    #[serde(default)]
+    pub level: Option<LogLevel>,
+    /// Where the page before this one ended.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// At most so many; None takes [`PAGE_LIMIT_MAX`].
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// Result of `play_logs`. `next_cursor` is always there: handed back later, it gives what is new.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct LogPage {
+    /// The lines.
+    pub items: Vec<LogLine>,
+    /// Where this page ended.
+    pub next_cursor: Option<String>,
+    /// Whether there are more lines already.
+    pub has_more: bool,
+}
+
+/// Parameters of `play_spans`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlaySpans {
+    /// The play.
+    pub play_sid: PlaySid,
+    /// Where the page before this one ended.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// At most so many; None takes [`PAGE_LIMIT_MAX`].
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// Result of `play_spans`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct SpanPage {
+    /// The spans, by launch and then by start.
+    pub items: Vec<Span>,
+    /// Hand this back for the next page; None at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// Parameters of `inbox_list`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct InboxList {
+    /// Where the page before this one ended.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// At most so many; None takes [`PAGE_LIMIT_MAX`].
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// Result of `inbox_list`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct InboxPage {
+    /// The open requests.
+    pub items: Vec<InboxItem>,
+    /// Hand this back for the next page; None at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// An open request and the play that asks it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct InboxItem {
+    /// The play.
+    pub play_sid: PlaySid,
+    /// What people call it.
+    pub play_name: String,
+    /// What it asks.
+    pub request: ResumeRequest,
+}
+
+/// Result of `stats`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Stats {
+    /// The version of the server.
+    pub version: String,
+    /// The number of its build, where it was given one.
+    pub build_nr: Option<String>,
+    /// The directory that it keeps its data in.
+    pub data_dir: String,
+    /// Its process.
+    pub pid: u32,
+    /// How many launches have a process now.
+    pub n_launches: u32,
+}

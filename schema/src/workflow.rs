@@ -1,0 +1,110 @@
+//! Workflows and their immutable versions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::json::present;
+use crate::{Json, Timestamp, VersionSid, WorkflowSid};
+
+/// The code of a version: everything a launch needs beside the interpreter and its packages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Bundle {
+    /// The file with the root flow, as a key of `files`.
+    pub entry: String,
+    /// The root flow's name.
+    pub flow: String,
+    /// Source text by path, relative, with `/`.
+    pub files: BTreeMap<String, String>,
+}
+
+/// What a flow takes and gives, as read from its source without running it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct FlowSignature {
+    /// The first paragraph of its docstring.
+    pub description: String,
+    /// Its parameters, in order.
+    pub inputs: Vec<FlowField>,
+    /// What it declares to return.
+    pub outputs: Vec<FlowField>,
+    /// A JSON Schema for the object of its arguments.
+    pub input_schema: Option<Json>,
+}
+
+/// One parameter or output of a flow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct FlowField {
+    /// Its name.
+    pub name: String,
+    /// Its JSON type; None where the source does not tell.
+    pub field_type: Option<FieldType>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Whether a play must give it.
+    pub required: bool,
+    /// What is taken when a play does not give it; None where there is no default or it is not
+    /// plain data.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub default: Option<Json>,
+}
+
+/// The JSON types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FieldType {
+    /// Text.
+    String,
+    /// A number.
+    Number,
+    /// A whole number.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// An object.
+    Object,
+    /// A list.
+    Array,
+}
+
+/// A version: a bundle and what was read from it. Named by its content, never changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct WorkflowVersion {
+    /// The content hash of the bundle.
+    pub sid: VersionSid,
+    /// The code.
+    pub bundle: Bundle,
+    /// What it takes and gives.
+    pub signature: FlowSignature,
+    /// When this content was first stored.
+    pub created_at: Timestamp,
+}
+
+/// A saved flow under a name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Workflow {
+    /// Its id.
+    pub sid: WorkflowSid,
+    /// Its unique name.
+    pub name: String,
+    /// The first paragraph of the flow's docstring.
+    pub description: String,
+    /// The version that new plays take.
+    pub current_version_sid: VersionSid,
+    /// The number of that version, counted from 1.
+    pub version: u32,
+    /// The parameters of the current version.
+    pub inputs: Vec<FlowField>,
+    /// The outputs of the current version.
+    pub outputs: Vec<FlowField>,
+    /// When it was first saved.
+    pub created_at: Timestamp,
+    /// When its current version was saved.
+    pub updated_at: Timestamp,
+}
