@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use hero_schema::frame::FlowResult;
 use hero_schema::{
     Answer, Answerer, Failure, FailureKind, Json, LaunchNumber, LeftOver, Outcome, PlayRecord,
-    PlayStatus, ResumeRequest, SpanId, Timestamp, exit,
+    PlayStatus, Raised, ResumeRequest, SpanId, Timestamp, exit,
 };
 
 use crate::{answer, prefill};
@@ -178,8 +178,12 @@ pub fn apply(play: &PlayRecord, event: Event, now: Timestamp) -> Result<Decision
             is_current(play, launch)?;
             asked_in(play.clone(), asked, stored, now)
         }
-        (_, Event::Asked { launch, .. }) => {
-            Err(Refusal::StaleLaunch { launch, current: play.launch })
+        (status, event @ Event::Asked { launch, .. }) => {
+            is_current(play, launch)?;
+            Err(match status.is_ended() {
+                true => Refusal::Ended { status },
+                false => Refusal::Illegal { status, event: event.word() },
+            })
         }
 
         (status, Event::Answered { request, outcome, by }) => match &request.answer {
@@ -254,7 +258,7 @@ fn asked_in(
             return Ok(failed_at_pause(play, failure, now));
         }
         play.prefill_used.insert(pattern.clone());
-        play.n_open_requests -= u32::from(!is_new);
+        play.n_open_requests = play.n_open_requests.saturating_sub(u32::from(!is_new));
         request.answer = Some(Answer {
             outcome: Outcome::Returned(payload),
             resumed_at: now,
@@ -315,8 +319,11 @@ fn launch_ended(mut play: PlayRecord, end: LaunchEnd, now: Timestamp) -> Decisio
             Outcome::Raised(_) => failed(play, no_result(&end), now),
         },
         (Exit::Code(exit::SUCCESS), None) => failed(play, no_result(&end), now),
-        (Exit::Code(exit::FAILED | exit::USAGE), Some(result)) => {
-            let failure = reported_failure(result, &end);
+        (
+            Exit::Code(exit::FAILED | exit::USAGE),
+            Some(FlowResult { outcome: Outcome::Raised(raised), is_definition_error, .. }),
+        ) => {
+            let failure = reported_failure(raised, *is_definition_error, &end);
             failed(play, failure, now)
         }
         (Exit::NotStarted(reason), _) => {
@@ -392,34 +399,51 @@ fn failure(kind: FailureKind, message: String, end: &LaunchEnd) -> Failure {
     Failure { kind, message, hint: None, exception: None, span_id: end.open_span.clone() }
 }
 
-fn reported_failure(result: &FlowResult, end: &LaunchEnd) -> Failure {
-    let Outcome::Raised(raised) = &result.outcome else { return no_result(end) };
-    let kind = if result.is_definition_error { FailureKind::Definition } else { FailureKind::Exception };
+fn reported_failure(raised: &Raised, is_definition_error: bool, end: &LaunchEnd) -> Failure {
+    let kind = if is_definition_error { FailureKind::Definition } else { FailureKind::Exception };
     let class = raised.class.rsplit(':').next().unwrap_or(&raised.class);
-    let message = if raised.message.is_empty() { class.to_owned() } else { format!("{class}: {}", raised.message) };
+    let message = if raised.message.is_empty() {
+        class.to_owned()
+    } else {
+        format!("{class}: {}", raised.message)
+    };
     Failure { exception: Some(raised.clone()), ..failure(kind, message, end) }
 }
 
 fn pause_without_request(end: &LaunchEnd) -> Failure {
     let message = "the process exited 75 and had asked nothing".to_owned();
     Failure {
-        hint: Some("exit code 75 is for pauses; use `flow.pause`, or exit with another code".into()),
+        hint: Some(
+            "exit code 75 is for pauses; use `flow.pause`, or exit with another code".into(),
+        ),
         ..failure(FailureKind::PauseWithoutRequest, message, end)
     }
 }
 
 fn request_without_pause(code: i32, end: &LaunchEnd) -> Failure {
     let message = format!("the process stood at a pause and exited {code} instead of 75");
-    Failure {
-        hint: Some("something in the flow ended the process by itself: look for `os._exit`".into()),
-        ..failure(FailureKind::RequestWithoutPause, message, end)
+    let failure = failure(FailureKind::RequestWithoutPause, message, end);
+    match &end.result {
+        // Raised while the pause unwound: in a `finally`, or in another branch.
+        Some(FlowResult { outcome: Outcome::Raised(raised), .. }) => {
+            Failure { exception: Some(raised.clone()), ..failure }
+        }
+        _ => Failure {
+            hint: Some(
+                "something in the flow ended the process by itself: look for `os._exit`".into(),
+            ),
+            ..failure
+        },
     }
 }
 
 fn no_result(end: &LaunchEnd) -> Failure {
     let message = "the process exited 0 and reported no result".to_owned();
     Failure {
-        hint: Some("something in the flow ended the process by itself: look for `sys.exit` or `os._exit`".into()),
+        hint: Some(
+            "something in the flow ended the process by itself: look for `sys.exit` or `os._exit`"
+                .into(),
+        ),
         ..failure(FailureKind::NoResult, message, end)
     }
 }
@@ -435,7 +459,8 @@ fn crash_failure(end: &LaunchEnd) -> Failure {
         Exit::NotStarted(reason) => format!("could not be started: {reason}"),
     };
     let launches = RELAUNCHES_WITHOUT_PROGRESS_MAX + 1;
-    let mut message = format!("{launches} launches in a row died without progress; the last one {cause}");
+    let mut message =
+        format!("{launches} launches in a row died without progress; the last one {cause}");
     if !end.last_words.is_empty() {
         message.push_str(&format!("; its last words: {}", end.last_words));
     }
@@ -455,10 +480,15 @@ fn prefill_missing(request: &ResumeRequest) -> Failure {
 fn prefill_mismatch(request: &ResumeRequest, pattern: &str, misfit: &answer::Misfit) -> Failure {
     Failure {
         kind: FailureKind::PrefillMismatch,
-        message: format!("the prefill entry `{pattern}` does not fit pause `{}`: {misfit}", request.name),
+        message: format!(
+            "the prefill entry `{pattern}` does not fit pause `{}`: {misfit}",
+            request.name
+        ),
         hint: None,
         exception: None,
         span_id: Some(request.asked_at_span_id.clone()),
     }
 }
 
+#[cfg(test)]
+mod tests;

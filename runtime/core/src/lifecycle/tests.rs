@@ -1,0 +1,420 @@
+//! The life of a play, held to two tables: status × event, and the ends of a launch.
+//!
+//! [`properties`] holds what must be true after any sequence of events.
+
+mod properties;
+
+use hero_schema::{PlaySid, RequestKind, ResumeId, VersionSid, WorkflowSid};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_000);
+
+/// The current launch of every play here that was launched at all.
+const CURRENT: LaunchNumber = LaunchNumber(2);
+const OLDER: LaunchNumber = LaunchNumber(1);
+
+#[test]
+fn every_status_answers_every_event_as_the_table_says() {
+    // A cell is the status after the event with the effects, or why nothing changes.
+    let table = "
+event              | pending           | running            | awaiting_resume   | success | failed | cancelled | timed_out
+launch due         | running +launch 1 | running +launch 3  | illegal           | illegal | illegal | illegal | illegal
+asked              | illegal           | running asked      | illegal           | ended | ended | ended | ended
+asked, stale       | stale             | stale              | stale             | stale | stale | stale | stale
+asked, answered    | illegal           | running answered   | illegal           | ended | ended | ended | ended
+asked, prefilled   | illegal           | running answered   | illegal           | ended | ended | ended | ended
+asked, misfit      | illegal           | failed prefill_mismatch +kill 2 | illegal           | ended | ended | ended | ended
+asked, uncovered   | illegal           | failed prefill_missing +kill 2 | illegal           | ended | ended | ended | ended
+answer             | pending answered  | running answered   | running answered +launch 3 | ended | ended | ended | ended
+answer, misfit     | misfit            | misfit             | misfit            | ended | ended | ended | ended
+answer, again      | no change         | no change          | no change         | no change | no change | no change | no change
+answer, another    | conflict          | conflict           | conflict          | conflict | conflict | conflict | conflict
+prefilled          | pending           | running            | awaiting_resume   | ended | ended | ended | ended
+launch ended       | no change         | success            | no change         | no change | no change | no change | no change
+launch ended, stale| no change         | no change          | no change         | no change | no change | no change | no change
+deadline passed    | timed_out         | timed_out +kill 2  | timed_out         | illegal | illegal | illegal | illegal
+cancel requested   | cancelled         | cancelled +kill 2  | cancelled         | ended | ended | no change | ended";
+    let mut lines = table.trim().lines();
+    let statuses = cells(lines.next().expect("a head"));
+    assert_eq!(statuses[1..], PlayStatus::ALL.map(PlayStatus::word));
+    for line in lines {
+        let row = cells(line);
+        for (status, expected) in PlayStatus::ALL.into_iter().zip(&row[1..]) {
+            let (play, event) = situation(status, row[0]);
+            let told = told(&apply(&play, event, NOW));
+            assert_eq!(told, *expected, "`{}` on a play that is `{status}`", row[0]);
+        }
+        assert_eq!(row.len(), statuses.len(), "{line}");
+    }
+}
+
+#[test]
+fn every_launch_end_makes_of_the_play_what_the_table_says() {
+    // `asked`: the launch stood at a pause. `open`, `fresh`: requests open, answers not yet seen.
+    let table = "
+exit      | result   | asked | open | fresh | the play becomes
+0         | returned | no    | 0    | 0     | success
+0         | none     | no    | 0    | 0     | failed no_result
+0         | raised   | no    | 0    | 0     | failed no_result
+0         | returned | yes   | 1    | 0     | failed request_without_pause
+1         | raised   | no    | 0    | 0     | failed exception
+1         | raised   | yes   | 1    | 0     | failed request_without_pause
+1         | none     | yes   | 1    | 0     | failed request_without_pause
+1         | none     | no    | 0    | 0     | running +launch 3
+1         | returned | no    | 0    | 0     | running +launch 3
+2         | misuse   | no    | 0    | 0     | failed definition
+2         | none     | no    | 0    | 0     | running +launch 3
+3         | none     | no    | 0    | 0     | running +launch 3
+75        | none     | yes   | 1    | 0     | awaiting_resume
+75        | none     | yes   | 0    | 1     | running +launch 3
+75        | none     | yes   | 1    | 1     | running +launch 3
+75        | none     | no    | 0    | 0     | failed pause_without_request
+75        | none     | no    | 1    | 0     | failed pause_without_request
+75        | returned | no    | 0    | 0     | failed pause_without_request
+SIGKILL   | none     | no    | 0    | 0     | running +launch 3
+SIGKILL   | none     | yes   | 1    | 0     | running +launch 3
+SIGKILL   | returned | no    | 0    | 0     | running +launch 3
+unstarted | none     | no    | 0    | 0     | failed not_started";
+    for line in table.trim().lines().skip(1) {
+        let row = cells(line);
+        let mut play = play(PlayStatus::Running);
+        play.asked_in_launch = if row[2] == "yes" { CURRENT } else { OLDER };
+        play.n_open_requests = row[3].parse().expect("a number");
+        play.n_fresh_answers = row[4].parse().expect("a number");
+        let event = ended(exit(row[0]), result(row[1]));
+        assert_eq!(told(&apply(&play, event, NOW)), row[5], "{line}");
+    }
+}
+
+#[test]
+fn a_launch_that_keeps_dying_is_relaunched_three_times_and_then_fails_with_the_exact_cause() {
+    let mut play = play(PlayStatus::Running);
+    for relaunch in 1..=RELAUNCHES_WITHOUT_PROGRESS_MAX {
+        play = after(&play, died(&play, false));
+        assert_eq!(play.status, PlayStatus::Running, "relaunch {relaunch}");
+    }
+    play = after(&play, died(&play, false));
+    let failure = play.failure.expect("the fourth death fails the play");
+    assert_eq!(failure.kind, FailureKind::Crashed);
+    assert_eq!(
+        failure.message,
+        "4 launches in a row died without progress; \
+         the last one was killed by SIGSEGV (signal 11); its last words: core dumped"
+    );
+}
+
+#[test]
+fn progress_or_a_pause_between_deaths_starts_the_count_anew() {
+    let mut play = play(PlayStatus::Running);
+    for _ in 0..20 {
+        play = after(&play, died(&play, false));
+        play = after(&play, died(&play, false));
+        play = after(&play, died(&play, true));
+        assert_eq!((play.status, play.n_launches_without_progress), (PlayStatus::Running, 0));
+    }
+    play = after(&play, died(&play, false));
+    play.asked_in_launch = play.launch;
+    play.n_open_requests = 1;
+    play = after(&play, ended_as(&play, Exit::Code(exit::PAUSED), None));
+    assert_eq!((play.status, play.n_launches_without_progress), (PlayStatus::AwaitingResume, 0));
+}
+
+#[test]
+fn an_exit_code_that_is_not_in_the_contract_is_told_as_it_was() {
+    let mut play = play(PlayStatus::Running);
+    play.n_launches_without_progress = RELAUNCHES_WITHOUT_PROGRESS_MAX;
+    let failure = after(&play, ended(Exit::Code(137), None)).failure.expect("too many deaths");
+    assert_eq!(
+        failure.message,
+        "4 launches in a row died without progress; the last one exited 137"
+    );
+}
+
+#[test]
+fn a_reported_exception_fails_the_play_with_its_class_message_and_span() {
+    let failure = after(&play(PlayStatus::Running), ended(Exit::Code(1), result("raised"))).failure;
+    let failure = failure.expect("the flow raised");
+    assert_eq!(failure.message, "Declined: card 4711");
+    assert_eq!(failure.exception, Some(raised()));
+    assert_eq!(failure.span_id, Some(SpanId::new("open")));
+}
+
+#[test]
+fn an_exception_raised_while_a_pause_unwinds_is_not_lost() {
+    let mut play = play(PlayStatus::Running);
+    play.asked_in_launch = CURRENT;
+    let failure = after(&play, ended(Exit::Code(1), result("raised"))).failure.expect("failed");
+    assert_eq!(failure.kind, FailureKind::RequestWithoutPause);
+    assert_eq!(failure.exception, Some(raised()));
+}
+
+#[test]
+fn asking_again_keeps_the_first_question_and_counts_it_once() {
+    let stored = ResumeRequest { asked_at: Timestamp(1), ..request("approve") };
+    let mut play = play(PlayStatus::Running);
+    play.n_open_requests = 1;
+    let event =
+        Event::Asked { launch: CURRENT, asked: request("approve"), stored: Some(stored.clone()) };
+    let transition = transition(&play, event);
+    assert_eq!(transition.request, Some(stored));
+    assert_eq!((transition.play.n_open_requests, transition.play.asked_in_launch), (1, CURRENT));
+}
+
+#[test]
+fn an_answer_given_ahead_is_stored_as_the_answer_and_its_entry_counts_as_used() {
+    let (play, event) = situation(PlayStatus::Running, "asked, prefilled");
+    let transition = transition(&play, event);
+    let answer = transition.request.expect("a request").answer.expect("answered");
+    assert_eq!(answer.outcome, Outcome::Returned(json("7")));
+    assert_eq!(answer.resumed_by, Answerer::Prefill { pattern: "app*".into() });
+    assert_eq!(answer.resumed_at, NOW);
+    assert!(transition.play.prefill_used.contains("app*"));
+    assert_eq!(transition.play.n_open_requests, 0);
+}
+
+#[test]
+fn a_pause_that_prefill_only_does_not_cover_fails_the_play_by_name() {
+    let (play, event) = situation(PlayStatus::Running, "asked, uncovered");
+    let failure = after(&play, event).failure.expect("failed");
+    assert_eq!(failure.kind, FailureKind::PrefillMissing);
+    assert_eq!(failure.message, "pause `approve` is not covered by the prefill");
+}
+
+#[test]
+fn a_prefill_entry_that_does_not_fit_fails_the_play_and_says_where() {
+    let (play, event) = situation(PlayStatus::Running, "asked, misfit");
+    let failure = after(&play, event).failure.expect("failed");
+    assert_eq!(failure.kind, FailureKind::PrefillMismatch);
+    assert_eq!(
+        failure.message,
+        r#"the prefill entry `app*` does not fit pause `approve`: "x" is not of type "integer""#
+    );
+}
+
+#[test]
+fn a_refusal_prints_the_status_and_the_event() {
+    let refused = |status, name| {
+        let (play, event) = situation(status, name);
+        apply(&play, event, NOW).expect_err("refused").to_string()
+    };
+    assert_eq!(
+        refused(PlayStatus::AwaitingResume, "launch due"),
+        "a play that is `awaiting_resume` cannot take the event `launch due`"
+    );
+    assert_eq!(refused(PlayStatus::Cancelled, "asked"), "the play has ended (`cancelled`)");
+    assert_eq!(refused(PlayStatus::Running, "asked, stale"), "launch 1 is not the current one (2)");
+}
+
+#[test]
+fn the_first_launch_starts_the_clock_and_later_ones_leave_it() {
+    let first = after(&play(PlayStatus::Pending), Event::LaunchDue);
+    assert_eq!(first.started_at, Some(NOW));
+    let second = transition_at(&first, Event::LaunchDue, Timestamp(2_000)).play;
+    assert_eq!((second.started_at, second.launch), (Some(NOW), LaunchNumber(2)));
+}
+
+/// A play and an event as a row of the first table names them.
+fn situation(status: PlayStatus, name: &str) -> (PlayRecord, Event) {
+    let mut play = play(status);
+    let mut request = request("approve");
+    request.schema = Some(json(r#"{"type":"integer"}"#));
+    let answered = Answer {
+        outcome: Outcome::Returned(json("7")),
+        resumed_at: Timestamp(5),
+        resumed_by: Answerer::Timer,
+    };
+    let current = play.launch;
+    let asked = |stored| Event::Asked { launch: current, asked: request.clone(), stored };
+    let answer = |answer: Option<Answer>, payload| Event::Answered {
+        request: ResumeRequest { answer, ..request.clone() },
+        outcome: Outcome::Returned(json(payload)),
+        by: Answerer::Rpc { uid: 1000 },
+    };
+    let event = match name {
+        "launch due" => Event::LaunchDue,
+        "asked, stale" => Event::Asked { launch: OLDER, asked: request.clone(), stored: None },
+        "asked, answered" => {
+            asked(Some(ResumeRequest { answer: Some(answered), ..request.clone() }))
+        }
+        "asked, prefilled" | "asked, misfit" => {
+            let payload = if name == "asked, misfit" { "\"x\"" } else { "7" };
+            play.prefill.insert("app*".into(), json(payload));
+            asked(None)
+        }
+        "asked, uncovered" => {
+            play.prefill_only = true;
+            asked(None)
+        }
+        "asked" => asked(None),
+        "answer" => answer(None, "7"),
+        "answer, misfit" => answer(None, "\"x\""),
+        "answer, again" => answer(Some(answered), " 7 "),
+        "answer, another" => answer(Some(answered), "8"),
+        "prefilled" => Event::Prefilled { entries: BTreeMap::from([("app*".into(), json("7"))]) },
+        "launch ended" => ended(Exit::Code(exit::SUCCESS), result("returned")),
+        "launch ended, stale" => {
+            let stale = LaunchEnd { exit: Exit::Code(exit::SUCCESS), ..launch_end() };
+            Event::LaunchEnded { launch: OLDER, end: stale }
+        }
+        "deadline passed" => Event::DeadlinePassed,
+        "cancel requested" => Event::CancelRequested,
+        other => panic!("no such event: {other}"),
+    };
+    (play, event)
+}
+
+/// What a decision comes to, in the words of the tables.
+fn told(decision: &Result<Decision, Refusal>) -> String {
+    let transition = match decision {
+        Ok(Decision::Change(transition)) => transition,
+        Ok(Decision::NoChange) => return "no change".into(),
+        Err(refusal) => return refusal_word(refusal).into(),
+    };
+    let mut words = vec![transition.play.status.word().to_owned()];
+    words.extend(transition.play.failure.as_ref().map(|failure| kind_word(failure.kind)));
+    words.extend(
+        transition.request.as_ref().map(|request| {
+            if request.is_open() { "asked".to_owned() } else { "answered".to_owned() }
+        }),
+    );
+    words.extend(transition.effects.iter().map(|effect| match effect {
+        Effect::Launch(launch) => format!("+launch {launch}"),
+        Effect::Kill(launch) => format!("+kill {launch}"),
+    }));
+    words.join(" ")
+}
+
+fn refusal_word(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Illegal { .. } => "illegal",
+        Refusal::Ended { .. } => "ended",
+        Refusal::StaleLaunch { .. } => "stale",
+        Refusal::Conflict { .. } => "conflict",
+        Refusal::Misfit(_) => "misfit",
+    }
+}
+
+fn kind_word(kind: FailureKind) -> String {
+    serde_json::to_string(&kind).expect("a word").trim_matches('"').to_owned()
+}
+
+fn cells(line: &str) -> Vec<&str> {
+    line.split('|').map(str::trim).collect()
+}
+
+fn exit(word: &str) -> Exit {
+    match word {
+        "SIGKILL" => Exit::Signal(9, "SIGKILL".into()),
+        "unstarted" => Exit::NotStarted("no such file".into()),
+        code => Exit::Code(code.parse().expect("a code")),
+    }
+}
+
+fn result(word: &str) -> Option<FlowResult> {
+    let outcome = match word {
+        "none" => return None,
+        "returned" => Outcome::Returned(json("42")),
+        _ => Outcome::Raised(raised()),
+    };
+    Some(FlowResult { outcome, is_definition_error: word == "misuse", left_over: Vec::new() })
+}
+
+fn raised() -> Raised {
+    Raised {
+        class: "shop:Declined".into(),
+        message: "card 4711".into(),
+        traceback: "Traceback …".into(),
+        args: None,
+    }
+}
+
+fn launch_end() -> LaunchEnd {
+    LaunchEnd {
+        exit: Exit::Code(exit::SUCCESS),
+        result: None,
+        has_progressed: false,
+        left_over: Vec::new(),
+        open_span: Some(SpanId::new("open")),
+        last_words: String::new(),
+    }
+}
+
+fn ended(exit: Exit, result: Option<FlowResult>) -> Event {
+    Event::LaunchEnded { launch: CURRENT, end: LaunchEnd { exit, result, ..launch_end() } }
+}
+
+fn ended_as(play: &PlayRecord, exit: Exit, result: Option<FlowResult>) -> Event {
+    Event::LaunchEnded { launch: play.launch, end: LaunchEnd { exit, result, ..launch_end() } }
+}
+
+fn died(play: &PlayRecord, has_progressed: bool) -> Event {
+    let exit = Exit::Signal(11, "SIGSEGV".into());
+    let end = LaunchEnd { exit, has_progressed, last_words: "core dumped".into(), ..launch_end() };
+    Event::LaunchEnded { launch: play.launch, end }
+}
+
+fn transition_at(play: &PlayRecord, event: Event, now: Timestamp) -> Transition {
+    match apply(play, event, now) {
+        Ok(Decision::Change(transition)) => *transition,
+        other => panic!("expected a change, got {other:?}"),
+    }
+}
+
+fn transition(play: &PlayRecord, event: Event) -> Transition {
+    transition_at(play, event, NOW)
+}
+
+fn after(play: &PlayRecord, event: Event) -> PlayRecord {
+    transition(play, event).play
+}
+
+fn json(text: &str) -> Json {
+    Json::parse(text).expect("valid")
+}
+
+fn request(name: &str) -> ResumeRequest {
+    ResumeRequest {
+        id: ResumeId::new(name),
+        name: name.into(),
+        kind: RequestKind::Pause,
+        schema: None,
+        ui: None,
+        asked_at_span_id: SpanId::new("pause"),
+        asked_at: NOW,
+        expires_at: None,
+        default: None,
+        answer: None,
+    }
+}
+
+fn play(status: PlayStatus) -> PlayRecord {
+    let was_launched = status != PlayStatus::Pending;
+    PlayRecord {
+        sid: PlaySid::new("01p"),
+        revision: 10,
+        name: "release".into(),
+        workflow_sid: Some(WorkflowSid::new("01w")),
+        version_sid: VersionSid::new("0001"),
+        status,
+        input: Json::empty_object(),
+        output: None,
+        failure: None,
+        launch: if was_launched { CURRENT } else { LaunchNumber(0) },
+        asked_in_launch: LaunchNumber(0),
+        n_open_requests: u32::from(status == PlayStatus::AwaitingResume),
+        n_fresh_answers: 0,
+        n_launches_without_progress: 0,
+        prefill: BTreeMap::new(),
+        prefill_used: Default::default(),
+        prefill_only: false,
+        left_over: Vec::new(),
+        parent: None,
+        python: None,
+        working_dir: None,
+        total_cost_usd: 0.0,
+        created_at: Timestamp(0),
+        started_at: was_launched.then_some(Timestamp(1)),
+        ended_at: status.is_ended().then_some(Timestamp(2)),
+    }
+}
