@@ -86,7 +86,7 @@ pub struct Failure {
     /// One line that says what to do; None where the message says it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The exception, for `exception` and `definition`.
+    /// The exception that was reported, where one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception: Option<Raised>,
     /// The innermost span that was open.

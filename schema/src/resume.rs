@@ -100,20 +100,31 @@ pub enum Answerer {
     Child,
 }
 
+/// A question that a play has asked, kept for good; answered once or never. `resumed_at` tells whether
+/// it was: a `null` payload is an answer.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema), schemars(rename = "ResumeRequest"))]
 struct FlatRequest {
+    /// See [`resume_id`].
     id: ResumeId,
+    /// What the answer is called; prefill patterns match on it.
     name: String,
+    /// What may answer.
     kind: RequestKind,
+    /// A JSON Schema the payload must fit; absent accepts any JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     schema: Option<Json>,
+    /// How to draw the question; absent where no form is to be shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ui: Option<Json>,
+    /// The span in which the pause stands.
     asked_at_span_id: SpanId,
+    /// When it was first asked.
     asked_at: Timestamp,
+    /// When waiting ends; absent waits for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
+    /// The payload taken on expiry; absent raises `PauseTimeout` in the flow instead.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     default: Option<Json>,
     /// The answer; absent while the request is open or where it raises an exception.
@@ -122,8 +133,10 @@ struct FlatRequest {
     /// The exception that the answer raises in the flow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raised: Option<crate::Raised>,
+    /// When the answer was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resumed_at: Option<Timestamp>,
+    /// Who gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resumed_by: Option<Answerer>,
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "describe")]
+use crate::Play;
 use crate::{
     Json, LogLevel, LogLine, PlaySid, PlayStatus, ResumeId, ResumeRequest, Span, Timestamp,
     Workflow, WorkflowVersion,
@@ -133,10 +135,10 @@ pub struct WorkflowPage {
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlayStart {
-    /// A saved workflow: its sid or its name.
+    /// A saved workflow, by its sid or its name; exactly one of this and `file`.
     #[serde(default)]
     pub workflow_sid: Option<String>,
-    /// A file to run directly: its absolute path on the server's machine.
+    /// A file to run directly, by its absolute path on the server's machine.
     #[serde(default)]
     pub file: Option<String>,
     /// Which flow of the file; None where there is one root flow.

@@ -1,0 +1,62 @@
+//! Which types the documents show, in the order in which a newcomer should read them.
+
+use schemars::{JsonSchema, SchemaGenerator};
+
+use super::{ErrorData, ErrorObject};
+use crate::child::LaunchOrder;
+use crate::frame::{
+    FlowResult, Frame, Hello, Pause, Reply, SpanEnd, SpanEvent, SpanLog, SpanStart, SpanTag,
+    StepOutput,
+};
+use crate::rpc::{
+    InboxItem, InboxPage, LogPage, PlayPage, PlaySummary, Resumed, SpanPage, Stats, Until,
+    WorkflowDetail, WorkflowPage,
+};
+use crate::{
+    Answerer, Bundle, ErrorKind, Failure, FailureKind, FieldType, FlowField, FlowSignature,
+    LaunchNumber, LeftOver, LogLevel, LogLine, LogStream, Outcome, OutcomeRecord, Play, PlaySid,
+    PlayStatus, Raised, RequestKind, ResumeId, ResumeRequest, Span, SpanId, SpanKind, SpanStatus,
+    StepKey, Timestamp, VersionSid, Workflow, WorkflowSid, WorkflowVersion,
+};
+
+/// What a store keeps under an id of its own, and shows whole.
+pub(super) const ROOT_OBJECTS: [&str; 4] = ["Workflow", "WorkflowVersion", "Play", "ResumeRequest"];
+
+/// Types that belong together.
+pub(super) struct Section {
+    /// What they are about.
+    pub(super) title: &'static str,
+    /// Their names.
+    pub(super) names: Vec<String>,
+}
+
+/// Feeds every type to the generator and tells in which order to show them.
+pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
+    macro_rules! section {
+        ($title:literal: $($name:ty),+ $(,)?) => {
+            Section { title: $title, names: vec![$(name_of::<$name>(generator)),+] }
+        };
+    }
+    vec![
+        section!("Times and ids":
+            Timestamp, PlaySid, LaunchNumber, WorkflowSid, VersionSid, SpanId, StepKey, ResumeId),
+        section!("Workflows":
+            Workflow, WorkflowVersion, Bundle, FlowSignature, FlowField, FieldType),
+        section!("Plays": Play, PlayStatus, Failure, FailureKind, LeftOver),
+        section!("Pauses and their answers": ResumeRequest, RequestKind, Answerer),
+        section!("Steps": Outcome, Raised, OutcomeRecord),
+        section!("Spans and log lines":
+            Span, SpanKind, SpanStatus, LogLine, LogStream, LogLevel),
+        section!("The child contract: what a launch is handed, says and hears":
+            LaunchOrder, Frame, SpanEvent, Hello, SpanStart, SpanEnd, SpanLog, SpanTag, StepOutput,
+            Pause, FlowResult, Reply),
+        section!("RPC: results and errors":
+            WorkflowDetail, WorkflowPage, PlayPage, PlaySummary, Until, Resumed, LogPage, SpanPage,
+            InboxPage, InboxItem, Stats, ErrorObject, ErrorData, ErrorKind),
+    ]
+}
+
+fn name_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> String {
+    generator.subschema_for::<T>();
+    T::schema_name().into_owned()
+}
