@@ -1,0 +1,1 @@
+"""What the tests need to drive the installed programs from outside."""

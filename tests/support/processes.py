@@ -1,0 +1,39 @@
+"""Looks at and ends the processes that a test has started, and no others."""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process exists and is not merely waiting to be reaped."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
+def belonging_to(home: Path) -> list[int]:
+    """Every process that carries this directory in its environment or on its command line."""
+    mark = str(home).encode()
+    return [pid for pid in _all_pids() if pid != os.getpid() and is_alive(pid) and mark in _traces(pid)]
+
+
+def kill_all(home: Path) -> None:
+    """Ends them, whatever they are doing."""
+    for pid in belonging_to(home):
+        with suppress(ProcessLookupError):  # It may end by itself meanwhile.
+            os.kill(pid, signal.SIGKILL)
+
+
+def _all_pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _traces(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes() + Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

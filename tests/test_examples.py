@@ -1,0 +1,92 @@
+"""Every example runs headless and prints what its `expected.txt` says."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.hero import Hero, request_named
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+NAMES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
+
+
+def test_there_is_an_example_for_every_scenario() -> None:
+    assert NAMES == ["multi_pause", "pause_resume", "release_approval", "simple_play", "sub_flow"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_is_complete(name: str) -> None:
+    for file in ("flow.py", "README.md", "prefill.json", "expected.txt"):
+        assert (EXAMPLES / name / file).read_text(), file
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_runs_headless_and_prints_what_is_expected(hero: Hero, name: str) -> None:
+    example = EXAMPLES / name
+    finished = hero("run", example / "flow.py", "--prefill-file", example / "prefill.json", "--prefill-only")
+    assert finished.code == 0, finished
+    assert finished.stdout == (example / "expected.txt").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_answered_question_by_question_ends_the_same(hero: Hero, name: str) -> None:
+    example = EXAMPLES / name
+    answers = json.loads((example / "prefill.json").read_text())
+    play = hero("run", example / "flow.py", "--json").json()
+    while play["status"] == "awaiting_resume":
+        question = play["pending_resumes"][0]["name"]
+        assert hero("resume", play["sid"], question, json.dumps(answers.pop(question))).code in {0, 75}
+        play = hero.wait(play["sid"])
+    assert (play["status"], answers) == ("success", {})
+    headless = hero("run", example / "flow.py", "--prefill-file", example / "prefill.json", "--json").json()
+    assert play["output_data"] == headless["output_data"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_uses_only_public_names(name: str) -> None:
+    import pyhero
+
+    for file in (EXAMPLES / name).glob("*.py"):
+        source = file.read_text()
+        assert not re.search(r"pyhero\._|from pyhero import .*\b_", source), file
+        for names in re.findall(r"^from pyhero import (.+)$", source, re.MULTILINE):
+            assert set(names.split(", ")) <= set(pyhero.__all__), file
+
+
+def test_a_release_is_deployed_once_with_its_notes(hero: Hero) -> None:
+    example = EXAMPLES / "release_approval"
+    play = hero("run", example / "flow.py", "--json").json()
+    draft = request_named(play, "notes")
+    assert "feat" not in json.dumps(draft["ui"]) and "greet in French" in json.dumps(draft["ui"])
+    for question, answer in [("notes", "v1.0.0 by hand"), ("approve", True), ("rollout", "half")]:
+        hero("resume", play["sid"], question, json.dumps(answer))
+    play = hero.wait(play["sid"])
+    assert play["output_data"]["status"] == "deployed"
+    order = json.loads((hero.work_dir / play["output_data"]["artefact"]).read_text())
+    assert (order["notes"], order["percent_of_users"]) == ("v1.0.0 by hand", 50)
+    assert order["idempotency_key"]
+
+
+def test_a_rejected_release_is_not_deployed(hero: Hero) -> None:
+    example = EXAMPLES / "release_approval"
+    finished = hero(
+        "run", example / "flow.py", "--json", "--prefill", 'notes="x"', "--prefill", "approve=false"
+    )
+    assert finished.json()["output_data"]["status"] == "rejected"
+    assert not (hero.work_dir / "deployments").exists()
+
+
+def test_a_repository_of_ones_own_can_be_released(hero: Hero) -> None:
+    repository = hero.home / "mine"
+    git = ["git", "-C", str(repository), "-c", "user.name=Me", "-c", "user.email=me@example.org"]
+    subprocess.run(["git", "init", "--quiet", str(repository)], check=True, env=hero.env)
+    subprocess.run(
+        [*git, "commit", "--quiet", "--allow-empty", "-m", "fix: everything"], check=True, env=hero.env
+    )
+    prefill = EXAMPLES / "release_approval/prefill.json"
+    flow = EXAMPLES / "release_approval/flow.py"
+    finished = hero("run", flow, "-i", f"repository={repository}", "--prefill-file", prefill, "--json")
+    assert finished.json()["output_data"]["version"] == "v0.1.0"
