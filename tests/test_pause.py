@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support import processes
-from support.hero import Hero, Server, items, launches, request_named
+from support.hero import Hero, Json, Server, items, launches, request_named
 from support.rpc import RpcFailure
 
 APPROVAL = """
@@ -322,6 +322,51 @@ def test_another_answer_is_a_conflict_and_changes_nothing(server: Server) -> Non
         server.resume(play, "q", 2)
     assert late.value.kind in {"resume_conflict", "play_ended"}
     assert server.call("play_get", play_sid=play["sid"])["received_resumes"][0]["payload"] == 1
+
+
+def test_an_answer_and_a_cancel_at_once_leave_one_of_both(server: Server) -> None:
+    for _ in range(10):
+        play = server.settled(server.start(ONE_QUESTION)["sid"])
+
+        def act(number: int, play: Json = play) -> str:
+            try:
+                if number == 3:
+                    server.call("play_cancel", play_sid=play["sid"])
+                    return "cancelled"
+                server.resume(play, "q", number)
+                return "answered"
+            except RpcFailure as failure:
+                return failure.kind
+
+        with ThreadPoolExecutor(7) as pool:
+            results = list(pool.map(act, range(7)))
+        ended = server.ended(play["sid"])
+        assert results.count("answered") <= 1, results
+        assert set(results) <= {"answered", "cancelled", "resume_conflict", "play_ended"}, results
+        if ended["status"] == "success":
+            assert results[ended["output_data"]] == "answered"
+        else:
+            assert (ended["status"], results[3]) == ("cancelled", "cancelled")
+
+
+def test_an_answer_before_the_question_or_to_another_play_is_no_answer(server: Server) -> None:
+    asking, other = (server.settled(server.start(ONE_QUESTION, name=name)["sid"]) for name in ("one", "two"))
+    early = server.start("""
+    @flow
+    def asks_later() -> str:
+        mark("begun")
+        wait_for("go")
+        return flow.pause("q")
+    """)
+    server.hero.saw("begun")
+    request = request_named(asking, "q")["id"]
+    with pytest.raises(RpcFailure) as too_early:
+        server.call("play_resume", play_sid=early["sid"], resume_id=request, payload_json="1")
+    assert too_early.value.kind == "request_not_found"
+    server.hero.touch("go")
+    server.resume(other, "q", "mine")
+    assert server.ended(other["sid"])["output_data"] == "mine"
+    assert server.call("play_get", play_sid=asking["sid"])["status"] == "awaiting_resume"
 
 
 def test_an_answer_while_the_process_still_ends_is_not_lost(server: Server) -> None:

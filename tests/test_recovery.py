@@ -219,6 +219,18 @@ def test_how_a_launch_ends_decides_the_status(hero: Hero, end: str, status: str,
         assert play["error"]["kind"] == kind
 
 
+def test_every_exit_code_by_itself_ends_the_play_as_documented(server: Server) -> None:
+    source = """
+    @flow
+    def exits(code: int) -> None:
+        os._exit(code)
+    """
+    sids = {code: server.start(source, input_data={"code": code})["sid"] for code in range(256)}
+    kinds = {code: server.ended(sid)["error"]["kind"] for code, sid in sids.items()}
+    expected = dict.fromkeys(range(256), "crashed") | {0: "no_result", 75: "pause_without_request"}
+    assert kinds == expected
+
+
 @pytest.mark.parametrize("code", [0, 1, 3, 9, 255])
 def test_a_process_that_leaves_a_pause_by_another_door_fails(hero: Hero, code: int) -> None:
     play = hero.run(f"""
