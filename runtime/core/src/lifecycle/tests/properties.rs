@@ -55,7 +55,8 @@ fn any_exit() -> impl Strategy<Value = Exit> {
 }
 
 fn any_result() -> impl Strategy<Value = Option<FlowResult>> {
-    prop::sample::select(vec!["none", "none", "returned", "raised", "misuse"]).prop_map(result)
+    prop::sample::select(vec!["none", "none", "returned", "raised", "raised, definition"])
+        .prop_map(result)
 }
 
 /// Keeps what a store would keep, and counts for itself.
