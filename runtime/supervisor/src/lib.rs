@@ -1,1 +1,26 @@
 //! Keeps plays going: the only room that starts processes.
+//!
+//! A [`Supervisor`] turns events into stored decisions ([`decide`]) and performs what follows from
+//! them: it starts the processes of launches, listens to them on one span socket, and relaunches a
+//! play whose process died or whose question was answered. It knows no RPC and no HTML, and decides
+//! nothing itself: rules are in the core, durability is in the store.
+
+mod supervisor;
+
+mod decide;
+mod launch;
+mod recorder;
+
+mod bundle;
+mod interpreter;
+mod launch_dir;
+mod output;
+mod span_socket;
+mod spawner;
+
+mod inspect;
+
+mod error;
+
+pub use error::Error;
+pub use supervisor::{Answered, NewPlay, Settings, Supervisor, VersionChoice};

@@ -1,0 +1,85 @@
+//! One turn: read the play, let the core decide, store the decision, perform what follows.
+//!
+//! Deciders race freely. Each names the revision it decided on, the store lets one of them win, and
+//! the others read again and decide again.
+
+use std::sync::Arc;
+
+use hero_core::{Decision, Effect, Event, Transition};
+use hero_schema::{PlayRecord, PlaySid};
+use hero_store::{Batch, Write};
+
+use crate::supervisor::Supervisor;
+use crate::{Error, launch};
+
+impl Supervisor {
+    /// Reads a play that must be there.
+    pub(crate) async fn record(&self, play: &PlaySid) -> Result<PlayRecord, Error> {
+        let found = self.shared.store.play(play).await?;
+        found.ok_or_else(|| Error::NoSuchPlay(play.clone()))
+    }
+
+    /// Takes a turn with an event that does not depend on what is stored beside the play, as often
+    /// as another decider comes first.
+    pub(crate) async fn decide(
+        &self,
+        play: &PlaySid,
+        event: impl Fn(&PlayRecord) -> Event,
+    ) -> Result<Decision, Error> {
+        loop {
+            let record = self.record(play).await?;
+            match self.try_decide(&record, event(&record)).await {
+                Err(Error::Store(hero_store::Error::Conflict { .. })) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Takes one turn on a play as it was read.
+    ///
+    /// # Errors
+    /// `Conflict` from the store: the play was changed since, decide again.
+    pub(crate) async fn try_decide(
+        &self,
+        record: &PlayRecord,
+        event: Event,
+    ) -> Result<Decision, Error> {
+        let decision = hero_core::apply(record, event, self.shared.store.now())?;
+        if let Decision::Change(transition) = &decision {
+            self.shared.store.commit(batch(transition)).await?;
+            tracing::info!(
+                play = %transition.play.sid,
+                launch = %transition.play.launch,
+                from = %record.status,
+                to = %transition.play.status,
+                "play decided",
+            );
+            self.perform(transition);
+        }
+        Ok(decision)
+    }
+
+    /// Performs the effects of a stored transition.
+    pub(crate) fn perform(&self, transition: &Transition) {
+        for effect in &transition.effects {
+            match effect {
+                // Left for the next supervisor, which finds the play `running` without a process.
+                Effect::Launch(_) if *self.shared.is_stopping.borrow() => {}
+                Effect::Launch(launch) => {
+                    let underway = Arc::clone(&self.shared).enter(&transition.play.sid, *launch);
+                    let launching = launch::run(self.clone(), transition.play.clone(), underway);
+                    tokio::spawn(launching);
+                }
+                Effect::Kill(launch) => self.shared.kill(&transition.play.sid, *launch),
+            }
+        }
+    }
+}
+
+fn batch(transition: &Transition) -> Batch {
+    let mut writes = vec![Write::Play(Box::new(transition.play.clone()))];
+    if let Some(request) = &transition.request {
+        writes.push(Write::Request(transition.play.sid.clone(), Box::new(request.clone())));
+    }
+    Batch { fence: None, writes }
+}

@@ -1,0 +1,71 @@
+//! Why the supervisor cannot do what it was asked.
+
+use std::path::PathBuf;
+
+use hero_schema::{ErrorKind, PlaySid, ResumeId};
+
+/// See the variants.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such play.
+    #[error("there is no play `{0}`")]
+    NoSuchPlay(PlaySid),
+    /// The play has asked no such question.
+    #[error("play `{play}` has no request `{request}`")]
+    NoSuchRequest {
+        /// The play.
+        play: PlaySid,
+        /// The request.
+        request: ResumeId,
+    },
+    /// The event is not possible now; nothing has changed.
+    #[error(transparent)]
+    Refused(#[from] hero_core::Refusal),
+    /// The store could not read or write.
+    #[error(transparent)]
+    Store(#[from] hero_store::Error),
+    /// A file with flows cannot be used.
+    #[error("{message}")]
+    Inspect {
+        /// `file_unreadable`, `flow_definition` or `interpreter_unusable`.
+        kind: ErrorKind,
+        /// What was tried, on what, and why it failed.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The span socket cannot be used.
+    #[error("failed to listen on span socket `{}`: {source}", path.display())]
+    SpanSocket {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file or directory of a launch cannot be written.
+    #[error("failed to {action} `{}`: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The supervisor takes no new work.
+    #[error("the supervisor is stopping")]
+    Stopping,
+}
+
+impl Error {
+    /// Names the file that an input or output error was about.
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { action, path, source }
+    }
+}

@@ -1,0 +1,108 @@
+//! Reading a file with flows, by the interpreter that would run it.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use hero_schema::{Bundle, ErrorKind, FlowSignature, exit};
+use serde::Deserialize;
+use tokio::process::Command;
+
+use crate::supervisor::Shared;
+use crate::{Error, interpreter, launch};
+
+/// How long reading a file may take; it runs no user code.
+const INSPECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(Deserialize)]
+struct Inspected {
+    bundle: Bundle,
+    signature: FlowSignature,
+}
+
+#[derive(Deserialize)]
+struct Rejected {
+    error: Rejection,
+}
+
+#[derive(Deserialize)]
+struct Rejection {
+    message: String,
+    hint: Option<String>,
+}
+
+pub(crate) async fn inspect(
+    shared: &Shared,
+    file: &Path,
+    flow: Option<&str>,
+    python: Option<&Path>,
+) -> Result<(Bundle, FlowSignature), Error> {
+    check_readable(file)?;
+    let python = interpreter::choose(python, shared.settings.python.as_deref());
+    let mut command = Command::new(&python);
+    command
+        .args(["-m", "pyhero._inspect"])
+        .arg(file)
+        .args(flow)
+        .env_clear()
+        .envs(launch::inherited())
+        .env("PYTHONSAFEPATH", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    let child = shared
+        .spawner
+        .spawn(command)
+        .await
+        .map_err(|error| unusable(&python, &error.to_string()))?;
+    match tokio::time::timeout(INSPECT_TIMEOUT, child.wait_with_output()).await {
+        Ok(Ok(output)) => read(&python, &output),
+        Ok(Err(error)) => Err(unusable(&python, &error.to_string())),
+        Err(_) => Err(unusable(&python, "it did not answer in 30 s")),
+    }
+}
+
+fn check_readable(file: &Path) -> Result<(), Error> {
+    let reason = match std::fs::File::open(file).and_then(|file| file.metadata()) {
+        Ok(metadata) if metadata.is_file() => return Ok(()),
+        Ok(_) => "it is not a file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(Error::Inspect {
+        kind: ErrorKind::FileUnreadable,
+        message: format!("failed to read `{}`: {reason}", file.display()),
+        hint: Some("give the path of a Python file with a function decorated with `@flow`".into()),
+    })
+}
+
+fn read(python: &Path, output: &Output) -> Result<(Bundle, FlowSignature), Error> {
+    let said =
+        |reason: serde_json::Error| unusable(python, &format!("it answered nonsense: {reason}"));
+    match output.status.code() {
+        Some(exit::SUCCESS) => {
+            let found: Inspected = serde_json::from_slice(&output.stdout).map_err(said)?;
+            Ok((found.bundle, found.signature))
+        }
+        Some(exit::USAGE) if !output.stdout.is_empty() => {
+            let Rejected { error } = serde_json::from_slice(&output.stdout).map_err(said)?;
+            let Rejection { message, hint } = error;
+            Err(Error::Inspect { kind: ErrorKind::FlowDefinition, message, hint })
+        }
+        _ => {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let last_line = stderr.lines().rfind(|line| !line.trim().is_empty());
+            Err(unusable(python, last_line.unwrap_or("it said nothing")))
+        }
+    }
+}
+
+fn unusable(python: &Path, reason: &str) -> Error {
+    Error::Inspect {
+        kind: ErrorKind::InterpreterUnusable,
+        message: format!("failed to run `{} -m pyhero._inspect`: {reason}", python.display()),
+        hint: Some(
+            "install `pyhero` into that interpreter, activate another virtual environment, or set HERO_PYTHON".into(),
+        ),
+    }
+}

@@ -1,0 +1,332 @@
+//! One launch, from its files to the end of its process.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use hero_core::{Event, Exit, LaunchEnd, replay};
+use hero_schema::child::LaunchOrder;
+use hero_schema::{
+    LogLevel, LogStream, OutcomeRecord, PlayRecord, ResumeRequest, SpanStatus, WorkflowVersion,
+    env, exit,
+};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::launch_dir::LaunchDir;
+use crate::output::LogBook;
+use crate::recorder::{Recorder, not_asked_for};
+use crate::supervisor::{Supervisor, Underway};
+use crate::{Error, bundle, interpreter};
+
+/// How long what a process left in its pipes and its socket is waited for once it is gone. Only a
+/// grandchild that left the process group can hold them open that long.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Carries a launch to its end and decides what that means for the play.
+pub(crate) async fn run(supervisor: Supervisor, play: PlayRecord, underway: Underway) {
+    let Ok(_slot) = supervisor.shared.process_slots.acquire().await else { return };
+    let (sid, launch) = (underway.play.clone(), underway.launch);
+    let end = match Launch::prepare(&supervisor, play).await {
+        Ok(prepared) => prepared.run(&underway).await,
+        Err(error) => not_started(error.to_string()),
+    };
+    tracing::info!(play = %sid, %launch, exit = ?end.exit, "launch ended");
+    if was_interrupted(&supervisor, &end) {
+        return;
+    }
+    let event = || Event::LaunchEnded { launch, end: end.clone() };
+    if let Err(error) = supervisor.decide(&sid, |_| event()).await {
+        tracing::error!(play = %sid, %launch, %error, "end of launch not stored");
+    }
+    drop(underway);
+}
+
+/// Whether the launch ended only because the supervisor is stopping; the play is then left `running`
+/// for the next supervisor.
+fn was_interrupted(supervisor: &Supervisor, end: &LaunchEnd) -> bool {
+    let ended_by_itself =
+        matches!(end.exit, Exit::Code(exit::SUCCESS | exit::FAILED | exit::USAGE | exit::PAUSED));
+    *supervisor.shared.is_stopping.borrow() && !ended_by_itself
+}
+
+fn not_started(reason: String) -> LaunchEnd {
+    LaunchEnd {
+        exit: Exit::NotStarted(reason),
+        result: None,
+        has_progressed: false,
+        left_over: Vec::new(),
+        open_span: None,
+        last_words: String::new(),
+    }
+}
+
+/// A launch whose files are written.
+struct Launch<'a> {
+    supervisor: &'a Supervisor,
+    play: PlayRecord,
+    python: PathBuf,
+    token: String,
+    handed: Vec<OutcomeRecord>,
+    files: Files,
+    log: LogBook,
+}
+
+struct Files {
+    order: PathBuf,
+    steps: PathBuf,
+    resumes: PathBuf,
+    working_dir: PathBuf,
+    /// Removes the directory at the end of the launch.
+    _dir: LaunchDir,
+}
+
+impl<'a> Launch<'a> {
+    async fn prepare(supervisor: &'a Supervisor, play: PlayRecord) -> Result<Self, Error> {
+        let shared = &supervisor.shared;
+        let version = shared.store.version(&play.version_sid).await?;
+        let version = version.ok_or_else(|| {
+            let record = format!("version `{}`", play.version_sid);
+            hero_store::Error::Damaged { record, reason: "it is missing".into() }
+        })?;
+        let handed = replay::outermost(shared.store.outcomes(&play.sid).await?);
+        let requests = shared.store.requests(&play.sid).await?;
+        let token = ulid::Ulid::generate().to_string();
+        let settings = &shared.settings;
+        let bundle_dir = bundle::unpack(&settings.bundles_dir, &version)?;
+        let dir = LaunchDir::create(&settings.run_dir, &play.sid, play.launch)?;
+        let files = write_files(dir, &play, &version, &bundle_dir, &token, &handed, &requests)?;
+        let named = play.python.as_deref().map(Path::new);
+        let python = interpreter::choose(named, settings.python.as_deref());
+        let log = LogBook::new(shared.store.clone(), play.sid.clone(), play.launch);
+        Ok(Self { supervisor, play, python, token, handed, files, log })
+    }
+
+    async fn run(self, underway: &Underway) -> LaunchEnd {
+        let shared = &self.supervisor.shared;
+        let (sid, launch) = (&self.play.sid, self.play.launch);
+        let mut expectation = shared.span_socket.expect(&self.token, sid, launch);
+        if *underway.must_die.borrow() {
+            return not_started("it was cancelled before its process began".into());
+        }
+        let mut child = match shared.spawner.spawn(self.command()).await {
+            Ok(child) => child,
+            Err(error) => return not_started(format!("`{}`: {error}", self.python.display())),
+        };
+        tracing::info!(play = %sid, %launch, pid = child.id(), "process started");
+        let stdout = child.stdout.take().expect("standard output is piped");
+        let stderr = child.stderr.take().expect("standard error is piped");
+        let printed = tokio::spawn(self.log.clone().pump(LogStream::Stdout, stdout));
+        let last_words = tokio::spawn(self.log.clone().pump(LogStream::Stderr, stderr));
+
+        let mut recorder =
+            Recorder::new(self.supervisor.clone(), sid.clone(), launch, self.log.clone());
+        let is_gone = watch::Sender::new(false);
+        let conversation = async {
+            tokio::select! {
+                biased;
+                connection = expectation.connection() => recorder.converse(connection).await,
+                () = becomes_true(is_gone.subscribe()) => {}
+            }
+        };
+        let process = async {
+            let exit = self.wait(&mut child, underway).await;
+            is_gone.send_replace(true);
+            exit
+        };
+        let exit = join_within_drain(process, conversation).await;
+        let _ = timeout(DRAIN, printed).await;
+        let last_words = match timeout(DRAIN, last_words).await {
+            Ok(Ok(words)) => words,
+            _ => String::new(),
+        };
+        self.close(recorder, exit, last_words)
+    }
+
+    /// Waits for the process, and ends it when it must die or the supervisor has stopped.
+    async fn wait(&self, child: &mut Child, underway: &Underway) -> Exit {
+        let shared = &self.supervisor.shared;
+        let grace = shared.settings.grace;
+        let group = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        let stopped = async {
+            becomes_true(shared.is_stopping.subscribe()).await;
+            tokio::time::sleep(grace).await;
+        };
+        let ended = tokio::select! {
+            status = child.wait() => Some(status),
+            () = becomes_true(underway.must_die.clone()) => None,
+            () = stopped => None,
+        };
+        let status = match ended {
+            Some(status) => status,
+            None => terminate(child, group, grace).await,
+        };
+        // Whatever it started and left behind goes with it.
+        signal(group, Signal::KILL);
+        match status {
+            Ok(status) => exit_of(status),
+            Err(error) => Exit::NotStarted(format!("its end cannot be observed: {error}")),
+        }
+    }
+
+    fn close(self, recorder: Recorder, exit: Exit, last_words: String) -> LaunchEnd {
+        let open_status = match &exit {
+            Exit::Code(exit::PAUSED) => SpanStatus::Paused,
+            Exit::Code(_) => SpanStatus::Failed,
+            Exit::Signal(..) | Exit::NotStarted(_) => SpanStatus::Cancelled,
+        };
+        if let Exit::Signal(number, name) = &exit {
+            self.log.note(
+                LogLevel::Error,
+                format!("the process was killed by {name} (signal {number})"),
+            );
+        }
+        let recorded = recorder.finish(open_status);
+        let left_over = replay::left_over(&self.handed, not_asked_for(recorded.result.as_ref()));
+        LaunchEnd {
+            exit,
+            result: recorded.result,
+            has_progressed: recorded.has_progressed,
+            left_over,
+            open_span: recorded.open_span,
+            last_words,
+        }
+    }
+
+    fn command(&self) -> Command {
+        let settings = &self.supervisor.shared.settings;
+        let mut command = Command::new(&self.python);
+        command
+            .args(["-m", "pyhero._child"])
+            .current_dir(&self.files.working_dir)
+            .env_clear()
+            .envs(inherited())
+            .env("PYTHONUNBUFFERED", "1")
+            // Else a file in the working directory could pass itself off as a module of `pyhero`.
+            .env("PYTHONSAFEPATH", "1")
+            .env(env::PLAY_SID, self.play.sid.as_str())
+            .env(env::LAUNCH, self.play.launch.to_string())
+            .env(env::WORKFLOW_VERSION_SID, self.play.version_sid.as_str())
+            .env(env::SPAN_SOCKET, &settings.span_socket)
+            .env(env::RPC_SOCKET, &settings.rpc_socket)
+            .env(env::INPUT_FILE, &self.files.order)
+            .env(env::REPLAY_STEP_OUTPUTS_FILE, &self.files.steps)
+            .env(env::REPLAY_RESUMES_FILE, &self.files.resumes)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        command
+    }
+}
+
+/// The part of the supervisor's environment that its processes see.
+pub(crate) fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
+    env::INHERITED.into_iter().filter_map(|name| std::env::var_os(name).map(|value| (name, value)))
+}
+
+fn write_files(
+    dir: LaunchDir,
+    play: &PlayRecord,
+    version: &WorkflowVersion,
+    bundle_dir: &Path,
+    token: &str,
+    handed: &[OutcomeRecord],
+    requests: &[ResumeRequest],
+) -> Result<Files, Error> {
+    let order = LaunchOrder {
+        token: token.to_owned(),
+        bundle_dir: bundle_dir.to_string_lossy().into_owned(),
+        entry: version.bundle.entry.clone(),
+        flow: version.bundle.flow.clone(),
+        inputs: play.input.clone(),
+    };
+    let working_dir = match play.working_dir.as_ref().map(PathBuf::from).filter(|dir| dir.is_dir())
+    {
+        Some(dir) => dir,
+        None => dir.work_dir()?,
+    };
+    Ok(Files {
+        order: dir.write_order(&order)?,
+        steps: dir.write_steps(handed)?,
+        resumes: dir.write_resumes(requests)?,
+        working_dir,
+        _dir: dir,
+    })
+}
+
+/// Waits for the process, and then for what it said last, as long as that takes within reason.
+async fn join_within_drain(
+    process: impl Future<Output = Exit>,
+    conversation: impl Future<Output = ()>,
+) -> Exit {
+    tokio::pin!(process, conversation);
+    tokio::select! {
+        exit = &mut process => {
+            let _ = timeout(DRAIN, conversation).await;
+            exit
+        }
+        () = &mut conversation => process.await,
+    }
+}
+
+/// Returns once the flag is set; never where nobody is left to set it.
+async fn becomes_true(mut flag: watch::Receiver<bool>) {
+    if flag.wait_for(|&is_set| is_set).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// SIGTERM, and after the grace SIGKILL, for the whole process group.
+async fn terminate(
+    child: &mut Child,
+    group: Option<Pid>,
+    grace: Duration,
+) -> std::io::Result<ExitStatus> {
+    signal(group, Signal::TERM);
+    match timeout(grace, child.wait()).await {
+        Ok(status) => status,
+        Err(_) => {
+            signal(group, Signal::KILL);
+            child.wait().await
+        }
+    }
+}
+
+fn signal(group: Option<Pid>, signal: Signal) {
+    if let Some(group) = group {
+        // Fails only where no process of the group is left, which is the aim.
+        let _ = kill_process_group(group, signal);
+    }
+}
+
+fn exit_of(status: ExitStatus) -> Exit {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(number)) => Exit::Signal(number, signal_name(number).to_owned()),
+        (None, None) => Exit::Code(-1),
+    }
+}
+
+fn signal_name(number: i32) -> &'static str {
+    const NAMES: [(Signal, &str); 13] = [
+        (Signal::HUP, "SIGHUP"),
+        (Signal::INT, "SIGINT"),
+        (Signal::QUIT, "SIGQUIT"),
+        (Signal::ILL, "SIGILL"),
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::FPE, "SIGFPE"),
+        (Signal::KILL, "SIGKILL"),
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::PIPE, "SIGPIPE"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::XCPU, "SIGXCPU"),
+        (Signal::XFSZ, "SIGXFSZ"),
+    ];
+    NAMES.iter().find(|(signal, _)| signal.as_raw() == number).map_or("a signal", |(_, name)| name)
+}

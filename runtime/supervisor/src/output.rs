@@ -1,0 +1,178 @@
+//! The log of a launch: what the process prints, and what it and the supervisor have to say.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hero_schema::{LaunchNumber, LogLevel, LogLine, LogStream, PlaySid, SpanId, Timestamp};
+use hero_store::{Batch, Fence, Store, Write};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// How much of what a process prints is stored in one batch, in bytes.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// The longest log line, in bytes; a longer one is cut into several.
+const LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// How many lines of standard error are kept for the cause of death, and how long they may be.
+const LAST_WORDS_LINES: usize = 5;
+const LAST_WORDS_CHARS: usize = 500;
+
+/// Numbers and stores the log lines of one launch.
+#[derive(Clone)]
+pub(crate) struct LogBook {
+    store: Arc<dyn Store>,
+    play: PlaySid,
+    launch: LaunchNumber,
+    next_seq: Arc<AtomicU64>,
+}
+
+impl LogBook {
+    pub(crate) fn new(store: Arc<dyn Store>, play: PlaySid, launch: LaunchNumber) -> Self {
+        Self { store, play, launch, next_seq: Arc::default() }
+    }
+
+    /// Logs what a span has to say.
+    pub(crate) fn say(
+        &self,
+        span_id: Option<SpanId>,
+        level: LogLevel,
+        at: Timestamp,
+        text: String,
+    ) {
+        let line = LogLine { span_id, level, ..self.line(LogStream::Log, at, text) };
+        self.store.post(self.batch(vec![line]));
+    }
+
+    /// Logs what the supervisor noticed about the launch.
+    pub(crate) fn note(&self, level: LogLevel, text: impl Into<String>) {
+        let now = self.store.now();
+        let line = LogLine { level, ..self.line(LogStream::Supervisor, now, text.into()) };
+        self.store.post(self.batch(vec![line]));
+    }
+
+    /// Logs everything that comes out of a pipe, until its end; returns the last lines of it.
+    ///
+    /// Each chunk is stored before the next is read, so that a process that prints without end is
+    /// slowed down and fills no memory.
+    pub(crate) async fn pump(self, stream: LogStream, mut pipe: impl AsyncRead + Unpin) -> String {
+        let mut splitter = LineSplitter::default();
+        let mut last_words = VecDeque::new();
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let n_read = pipe.read(&mut chunk).await.unwrap_or(0);
+            let lines =
+                if n_read == 0 { splitter.finish() } else { splitter.feed(&chunk[..n_read]) };
+            self.keep(stream, &lines).await;
+            for line in lines.into_iter().filter(|line| !line.trim().is_empty()) {
+                last_words.push_back(line);
+                if last_words.len() > LAST_WORDS_LINES {
+                    last_words.pop_front();
+                }
+            }
+            if n_read == 0 {
+                return last_words_of(last_words);
+            }
+        }
+    }
+
+    async fn keep(&self, stream: LogStream, texts: &[String]) {
+        if texts.is_empty() {
+            return;
+        }
+        let now = self.store.now();
+        let lines = texts.iter().map(|text| self.line(stream, now, text.clone())).collect();
+        if let Err(error) = self.store.commit(self.batch(lines)).await {
+            tracing::warn!(play = %self.play, launch = %self.launch, %error, "output not logged");
+        }
+    }
+
+    fn line(&self, stream: LogStream, at: Timestamp, text: String) -> LogLine {
+        let level = if stream == LogStream::Stderr { LogLevel::Warning } else { LogLevel::Info };
+        let seq = self.next_seq.fetch_add(1, Ordering::Relaxed);
+        LogLine { launch: self.launch, seq, at, stream, level, span_id: None, text }
+    }
+
+    fn batch(&self, lines: Vec<LogLine>) -> Batch {
+        let fence = Some(Fence { play: self.play.clone(), launch: self.launch });
+        let writes = lines.into_iter().map(|line| Write::Log(self.play.clone(), line)).collect();
+        Batch { fence, writes }
+    }
+}
+
+fn last_words_of(lines: VecDeque<String>) -> String {
+    let words = Vec::from(lines).join(" / ");
+    let n_chars = words.chars().count();
+    words.chars().skip(n_chars.saturating_sub(LAST_WORDS_CHARS)).collect()
+}
+
+/// Cuts bytes into lines of text; bytes that are no UTF-8 become U+FFFD.
+#[derive(Default)]
+struct LineSplitter {
+    begun: Vec<u8>,
+}
+
+impl LineSplitter {
+    fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            self.begun.extend_from_slice(part);
+            if self.begun.last() == Some(&b'\n') {
+                self.begun.pop();
+                lines.append(&mut self.cut());
+            }
+        }
+        while self.begun.len() > LINE_BYTES_MAX {
+            let rest = self.begun.split_off(LINE_BYTES_MAX);
+            lines.push(text(&std::mem::replace(&mut self.begun, rest)));
+        }
+        lines
+    }
+
+    fn finish(&mut self) -> Vec<String> {
+        if self.begun.is_empty() { Vec::new() } else { self.cut() }
+    }
+
+    fn cut(&mut self) -> Vec<String> {
+        let line = std::mem::take(&mut self.begun);
+        if line.is_empty() {
+            return vec![String::new()];
+        }
+        line.chunks(LINE_BYTES_MAX).map(text).collect()
+    }
+}
+
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).trim_end_matches('\r').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_however_the_bytes_arrive() {
+        let mut splitter = LineSplitter::default();
+        assert_eq!(splitter.feed(b"one\ntw"), ["one"]);
+        assert_eq!(splitter.feed(b"o\r\n\nthr"), ["two", ""]);
+        assert_eq!(splitter.finish(), ["thr"]);
+        assert!(splitter.finish().is_empty());
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_and_holds_no_memory() {
+        let mut splitter = LineSplitter::default();
+        let mut n_lines = 0;
+        for _ in 0..100 {
+            n_lines += splitter.feed(&[b'x'; 10_000]).len();
+            assert!(splitter.begun.len() <= LINE_BYTES_MAX);
+        }
+        assert_eq!(n_lines, 1_000_000 / LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn what_is_no_text_becomes_text() {
+        let mut splitter = LineSplitter::default();
+        assert_eq!(splitter.feed(b"a\xff\0b\n"), ["a\u{fffd}\0b"]);
+    }
+}

@@ -1,0 +1,318 @@
+//! What a launch says, turned into records.
+//!
+//! Frames come in order over one connection. Spans and log lines are posted and forgotten; outcomes
+//! and pauses are answered once they are durable, and many may be waiting for that at once.
+
+use std::io;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesOrdered, StreamExt};
+use hero_core::{Decision, Event};
+use hero_schema::frame::{
+    FlowResult, Frame, Pause, Reply, SpanEnd, SpanEvent, SpanLog, SpanStart, SpanTag, StepOutput,
+};
+use hero_schema::{
+    LaunchNumber, LogLevel, Outcome, OutcomeRecord, PlaySid, Raised, ResumeRequest, Span, SpanId,
+    SpanKind, SpanStatus, StepKey, Timestamp,
+};
+use hero_store::{Batch, Fence, Write};
+
+use crate::Error;
+use crate::output::LogBook;
+use crate::span_socket::Connection;
+use crate::supervisor::Supervisor;
+
+/// How many frames of one launch may wait for their acknowledgement; reading stops beyond that.
+const UNACKNOWLEDGED_MAX: usize = 1024;
+
+/// How much of a malformed line is logged, in characters.
+const MALFORMED_CHARS: usize = 200;
+
+type Replies = FuturesOrdered<BoxFuture<'static, Reply>>;
+
+/// Records one launch.
+pub(crate) struct Recorder {
+    supervisor: Supervisor,
+    play: PlaySid,
+    launch: LaunchNumber,
+    log: LogBook,
+    next_seq: u64,
+    /// The spans that have begun and not ended, in the order they began.
+    open_spans: Vec<Span>,
+    result: Option<FlowResult>,
+    has_progressed: bool,
+}
+
+/// What a launch has said when its connection ended.
+pub(crate) struct Recorded {
+    /// The `result` frame.
+    pub(crate) result: Option<FlowResult>,
+    /// Whether it stored an outcome or stood at a pause.
+    pub(crate) has_progressed: bool,
+    /// The innermost span that was open.
+    pub(crate) open_span: Option<SpanId>,
+}
+
+impl Recorder {
+    pub(crate) fn new(
+        supervisor: Supervisor,
+        play: PlaySid,
+        launch: LaunchNumber,
+        log: LogBook,
+    ) -> Self {
+        Self {
+            supervisor,
+            play,
+            launch,
+            log,
+            next_seq: 1,
+            open_spans: Vec::new(),
+            result: None,
+            has_progressed: false,
+        }
+    }
+
+    /// Takes frames and sends replies until the launch closes its end or is refused.
+    pub(crate) async fn converse(&mut self, mut connection: Connection) {
+        let mut replies = Replies::new();
+        loop {
+            tokio::select! {
+                biased;
+                Some(reply) = replies.next(), if !replies.is_empty() => {
+                    if self.reply(&mut connection, reply).await.is_err() {
+                        break;
+                    }
+                }
+                line = connection.frames.next(), if replies.len() < UNACKNOWLEDGED_MAX => {
+                    match line {
+                        Ok(Some(line)) => self.take(&line, &mut replies),
+                        Ok(None) => break,
+                        Err(error) => {
+                            self.log.note(LogLevel::Error, format!("span socket: {error}"));
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        // The launch is gone or unwanted; what it sent still counts.
+        while let Some(reply) = replies.next().await {
+            self.has_progressed |= is_progress(&reply);
+        }
+    }
+
+    async fn reply(&mut self, connection: &mut Connection, reply: Reply) -> io::Result<()> {
+        self.has_progressed |= is_progress(&reply);
+        // A launch that has gone away hears nothing; its frames are read to the end all the same.
+        let _ = connection.replies.send(&reply).await;
+        match reply {
+            Reply::Ack { .. } => Ok(()),
+            Reply::Refused { message, .. } => Err(io::Error::other(message)),
+        }
+    }
+
+    fn take(&mut self, line: &[u8], replies: &mut Replies) {
+        let frame: Frame = match serde_json::from_slice(line) {
+            Ok(frame) => frame,
+            Err(error) => {
+                let start: String =
+                    String::from_utf8_lossy(line).chars().take(MALFORMED_CHARS).collect();
+                self.log.note(LogLevel::Error, format!("malformed frame ({error}): {start}"));
+                return;
+            }
+        };
+        if frame.seq != self.next_seq {
+            let expected = self.next_seq;
+            self.log
+                .note(LogLevel::Error, format!("frame {} came in place of {expected}", frame.seq));
+        }
+        self.next_seq = frame.seq.max(self.next_seq) + 1;
+        match frame.event {
+            SpanEvent::Hello(_) => self.log.note(LogLevel::Error, "a second hello was passed over"),
+            SpanEvent::SpanStart(start) => self.span_start(frame.seq, start),
+            SpanEvent::SpanEnd(end) => self.span_end(end),
+            SpanEvent::SpanLog(SpanLog { span_id, level, text, at }) => {
+                self.log.say(span_id, level, at, text);
+            }
+            SpanEvent::SpanTag(tag) => self.span_tag(tag),
+            SpanEvent::StepOutput(step) => replies.push_back(self.step_output(frame.seq, step)),
+            SpanEvent::Pause(pause) => replies.push_back(self.pause(frame.seq, pause)),
+            SpanEvent::Result(result) => self.result = Some(result),
+        }
+    }
+
+    fn span_start(&mut self, seq: u64, start: SpanStart) {
+        let status = if start.replayed { SpanStatus::Replayed } else { SpanStatus::Running };
+        let span = Span {
+            span_id: start.span_id,
+            parent_id: start.parent_id,
+            launch: self.launch,
+            seq,
+            name: start.name,
+            kind: start.kind,
+            status,
+            step_key: start.step_key,
+            arguments: start.arguments,
+            started_at: start.at,
+            ended_at: start.replayed.then_some(start.at),
+            tags: std::collections::BTreeMap::new(),
+            error: None,
+            child_play_sid: None,
+            source_file: start.source_file,
+            source_line: start.source_line,
+        };
+        self.post(span.clone());
+        if !start.replayed {
+            self.open_spans.push(span);
+        }
+    }
+
+    fn span_end(&mut self, end: SpanEnd) {
+        if let Some(span) = self.close_span(&end.span_id, end.status, end.at, end.error) {
+            self.post(span);
+        }
+    }
+
+    fn span_tag(&mut self, SpanTag { span_id, tags }: SpanTag) {
+        let Some(span) = self.open_spans.iter_mut().rfind(|span| span.span_id == span_id) else {
+            return self
+                .log
+                .note(LogLevel::Warning, format!("tags for span `{span_id}`, which is not open"));
+        };
+        span.tags.extend(tags);
+        let span = span.clone();
+        self.post(span);
+    }
+
+    /// Stores an outcome together with the end of its span.
+    fn step_output(&mut self, seq: u64, step: StepOutput) -> BoxFuture<'static, Reply> {
+        let (status, error) = match &step.outcome {
+            Outcome::Returned(_) => (SpanStatus::Ok, None),
+            Outcome::Raised(raised) => (SpanStatus::Failed, Some(raised.clone())),
+        };
+        let span = self.close_span(&step.span_id, status, step.at, error);
+        let record = OutcomeRecord {
+            key: step.key,
+            parent_path: step.parent_path,
+            name: step.name,
+            arguments_hash: step.arguments_hash,
+            source_hash: step.source_hash,
+            span_id: step.span_id,
+            launch: self.launch,
+            outcome: step.outcome,
+        };
+        let mut batch = self.fenced(vec![Write::Outcome(self.play.clone(), Box::new(record))]);
+        batch.writes.extend(span.map(|span| Write::Span(self.play.clone(), Box::new(span))));
+        let shared = self.supervisor.shared.clone();
+        Box::pin(async move {
+            match shared.store.commit(batch).await {
+                Ok(()) if *shared.is_stopping.borrow() => {
+                    let message = "the supervisor is stopping; the play goes on with the next one";
+                    Reply::Refused { seq, message: message.into() }
+                }
+                Ok(()) => Reply::Ack { seq, answer: None },
+                Err(error) => Reply::Refused { seq, message: error.to_string() },
+            }
+        })
+    }
+
+    fn pause(&mut self, seq: u64, pause: Pause) -> BoxFuture<'static, Reply> {
+        let (supervisor, play, launch) = (self.supervisor.clone(), self.play.clone(), self.launch);
+        Box::pin(async move {
+            match supervisor.asked(&play, launch, pause).await {
+                Ok(answer) => Reply::Ack { seq, answer },
+                Err(error) => Reply::Refused { seq, message: error.to_string() },
+            }
+        })
+    }
+
+    fn close_span(
+        &mut self,
+        span_id: &SpanId,
+        status: SpanStatus,
+        at: Timestamp,
+        error: Option<Raised>,
+    ) -> Option<Span> {
+        let index = self.open_spans.iter().rposition(|span| span.span_id == *span_id)?;
+        let span = self.open_spans.remove(index);
+        Some(Span { status, ended_at: Some(at), error, ..span })
+    }
+
+    /// Ends the spans that are still open, now that the process is gone.
+    pub(crate) fn finish(mut self, open_status: SpanStatus) -> Recorded {
+        let now = self.supervisor.shared.store.now();
+        let open_span = self.open_spans.last().map(|span| span.span_id.clone());
+        for span in std::mem::take(&mut self.open_spans) {
+            let (status, error) = match (&self.result, span.kind) {
+                (Some(FlowResult { outcome: Outcome::Returned(_), .. }), SpanKind::FlowRoot) => {
+                    (SpanStatus::Ok, None)
+                }
+                (Some(FlowResult { outcome: Outcome::Raised(raised), .. }), SpanKind::FlowRoot) => {
+                    (SpanStatus::Failed, Some(raised.clone()))
+                }
+                _ => (open_status, None),
+            };
+            self.post(Span { status, error, ended_at: Some(now), ..span });
+        }
+        Recorded { result: self.result, has_progressed: self.has_progressed, open_span }
+    }
+
+    fn post(&self, span: Span) {
+        let batch = self.fenced(vec![Write::Span(self.play.clone(), Box::new(span))]);
+        self.supervisor.shared.store.post(batch);
+    }
+
+    fn fenced(&self, writes: Vec<Write>) -> Batch {
+        Batch { fence: Some(Fence { play: self.play.clone(), launch: self.launch }), writes }
+    }
+}
+
+/// Every acknowledged frame but the hello says that something new is durable.
+fn is_progress(reply: &Reply) -> bool {
+    matches!(reply, Reply::Ack { .. })
+}
+
+impl Supervisor {
+    /// A launch stands at a pause: stores the question, and returns the answer if there is one.
+    async fn asked(
+        &self,
+        play: &PlaySid,
+        launch: LaunchNumber,
+        pause: Pause,
+    ) -> Result<Option<Outcome>, Error> {
+        let now = self.shared.store.now();
+        let asked = ResumeRequest {
+            id: pause.id,
+            name: pause.name,
+            kind: pause.kind,
+            schema: pause.schema,
+            ui: pause.ui,
+            asked_at_span_id: pause.span_id,
+            asked_at: now,
+            expires_at: pause
+                .timeout_micros
+                .map(|micros| Timestamp(now.0.saturating_add_unsigned(micros))),
+            default: pause.default,
+            answer: None,
+        };
+        loop {
+            let record = self.record(play).await?;
+            let stored = self.shared.store.request(play, &asked.id).await?;
+            let event = Event::Asked { launch, asked: asked.clone(), stored };
+            match self.try_decide(&record, event).await {
+                Err(Error::Store(hero_store::Error::Conflict { .. })) => {}
+                Err(error) => return Err(error),
+                Ok(Decision::Change(transition)) => {
+                    let answer = transition.request.and_then(|request| request.answer);
+                    return Ok(answer.map(|answer| answer.outcome));
+                }
+                Ok(Decision::NoChange) => unreachable!("standing at a pause is always noted"),
+            }
+        }
+    }
+}
+
+/// The steps that a launch was handed and did not ask for, as its result says.
+pub(crate) fn not_asked_for(result: Option<&FlowResult>) -> &[StepKey] {
+    result.map_or(&[], |result| &result.left_over)
+}
