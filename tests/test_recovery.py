@@ -184,7 +184,7 @@ def test_a_process_killed_from_outside_is_replaced(server: Server) -> None:
         wait_for("go")
         return one
     """)["sid"]
-    pid_mark = eventually(lambda: next((m for m in hero.marks() if m.startswith("pid ")), None), "the launch")
+    pid_mark = eventually(lambda: next((m for m in hero.marks() if m.startswith("pid ")), ""), "the launch")
     os.kill(int(pid_mark.removeprefix("pid ")), signal.SIGKILL)
     eventually(lambda: len([m for m in hero.marks() if m.startswith("pid ")]) == 2, "the second launch")
     hero.touch("go")

@@ -163,7 +163,7 @@ class Hero:
     def spans(self, play: str) -> list[Json]:
         """The spans of a play, asked of a server that is started for it."""
         with self.server() as server:
-            return server.call("play_spans", play_sid=play)["items"]
+            return items(server.call("play_spans", play_sid=play))
 
     def tidy_up(self) -> None:
         """Ends what is left of the processes."""
@@ -228,7 +228,8 @@ class Server:
 
 def items(page: Json) -> list[Json]:
     """The items of a page, or of a bare list."""
-    return page["items"] if isinstance(page, dict) else page
+    listed: list[Json] = page["items"] if isinstance(page, dict) else page
+    return listed
 
 
 def request_named(play: Json, name: str) -> Json:
