@@ -351,9 +351,30 @@ mod tests {
     #[test]
     fn what_has_no_canonical_form_is_refused() {
         for text in [
-            "", "NaN", "Infinity", "-", "01", "1.", ".5", "1e", "[1,]", "{\"a\":1,}", "[1 2]", "tru",
-            "\"\\x\"", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "\"open", "\"\u{1}\"", "1 2",
-            "1e400", "{\"a\":1,\"a\":1}", "\u{feff}1", "'a'", "{1:2}",
+            "",
+            "NaN",
+            "Infinity",
+            "-",
+            "01",
+            "1.",
+            ".5",
+            "1e",
+            "[1,]",
+            "{\"a\":1,}",
+            "[1 2]",
+            "tru",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\\udc00\"",
+            "\"\\ud800\\u0041\"",
+            "\"open",
+            "\"\u{1}\"",
+            "1 2",
+            "1e400",
+            "{\"a\":1,\"a\":1}",
+            "\u{feff}1",
+            "'a'",
+            "{1:2}",
         ] {
             assert!(canonical_json(text).is_err(), "{text:?} was accepted");
         }
@@ -380,8 +401,10 @@ mod tests {
         leaf.prop_recursive(4, 64, 8, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..8).prop_map(Into::into),
-                prop::collection::btree_map(".*", inner, 0..8)
-                    .prop_map(|members| members.into_iter().collect::<serde_json::Map<_, _>>().into()),
+                prop::collection::btree_map(".*", inner, 0..8).prop_map(|members| members
+                    .into_iter()
+                    .collect::<serde_json::Map<_, _>>()
+                    .into()),
             ]
         })
     }

@@ -45,5 +45,16 @@ pub const OPERATOR: [&str; 5] = [HOME, SOCKET_DIR, PYTHON, LOG, BUILD_NR];
 /// What a launch inherits from the supervisor's environment, beside [`CHILD`]. All else is left out,
 /// so that a secret of the supervisor reaches no flow.
 pub const INHERITED: [&str; 12] = [
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV", "TERM",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "TERM",
 ];

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::present;
 use crate::{
-    Json, LaunchNumber, LogLevel, Outcome, PlaySid, Raised, RequestKind, ResumeId, SpanId, SpanKind,
-    SpanStatus, StepKey, Timestamp,
+    Json, LaunchNumber, LogLevel, Outcome, PlaySid, Raised, RequestKind, ResumeId, SpanId,
+    SpanKind, SpanStatus, StepKey, Timestamp,
 };
 
 /// The longest line that is read, in bytes; a longer one ends the launch.

@@ -35,4 +35,4 @@ pub use resume::{Answer, Answerer, RequestKind, ResumeRequest};
 pub use span::{LogLevel, LogLine, LogStream, Span, SpanKind, SpanStatus};
 pub use step::{Outcome, OutcomeRecord, Raised};
 pub use time::Timestamp;
-pub use workflow::{Bundle, FlowField, FlowSignature, FieldType, Workflow, WorkflowVersion};
+pub use workflow::{Bundle, FieldType, FlowField, FlowSignature, Workflow, WorkflowVersion};

@@ -22,7 +22,9 @@ pub fn is_pause_name(text: &str) -> bool {
             let inside = index.strip_suffix(']');
             is_name(name)
                 && text.len() <= NAME_CHARS_MAX
-                && inside.is_some_and(|i| !i.is_empty() && !i.contains(['[', ']']) && i.chars().all(|c| !c.is_control()))
+                && inside.is_some_and(|i| {
+                    !i.is_empty() && !i.contains(['[', ']']) && i.chars().all(|c| !c.is_control())
+                })
         }
     }
 }
@@ -39,7 +41,21 @@ mod tests {
         }
         let longer = "a".repeat(NAME_CHARS_MAX + 1);
         for bad in [
-            "", ".", "..", "a/b", "%2e", "a|b", "a\0", "a\n", "-rf", "1a", "é", "a\u{202e}b", "a b", "a[0]", &longer,
+            "",
+            ".",
+            "..",
+            "a/b",
+            "%2e",
+            "a|b",
+            "a\0",
+            "a\n",
+            "-rf",
+            "1a",
+            "é",
+            "a\u{202e}b",
+            "a b",
+            "a[0]",
+            &longer,
         ] {
             assert!(!is_name(bad), "{bad:?}");
         }

@@ -70,7 +70,11 @@ pub struct Raised {
     pub traceback: String,
     /// `exception.args` as JSON; None where they have no JSON form, and the exception then comes
     /// back as `StepFailed`.
-    #[serde(default, deserialize_with = "crate::json::present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::json::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub args: Option<Json>,
 }
 
@@ -128,7 +132,10 @@ mod tests {
     use super::*;
 
     fn key(arguments: &str, occurrence: u32) -> String {
-        step_key("0001", "main", "fetch", arguments, occurrence).expect("canonical").as_str().to_owned()
+        step_key("0001", "main", "fetch", arguments, occurrence)
+            .expect("canonical")
+            .as_str()
+            .to_owned()
     }
 
     #[test]
@@ -141,7 +148,8 @@ mod tests {
     #[test]
     fn spelling_does_not_change_a_key_and_meaning_does() {
         assert_eq!(key(r#"{"q":"\u00e9", "id":1}"#, 1), key(r#"{"id":1,"q":"é"}"#, 1));
-        let distinct = ["1", "1.0", "true", "9007199254740992", "9007199254740993", "\"1\"", "null"];
+        let distinct =
+            ["1", "1.0", "true", "9007199254740992", "9007199254740993", "\"1\"", "null"];
         let keys: std::collections::BTreeSet<_> =
             distinct.iter().map(|v| key(&format!("{{\"x\":{v}}}"), 1)).collect();
         assert_eq!(keys.len(), distinct.len());

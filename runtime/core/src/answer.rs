@@ -49,9 +49,12 @@ mod tests {
 
     #[test]
     fn a_payload_is_held_to_the_schema() {
-        let schema = json(r#"{"type":"object","properties":{"amount":{"type":"number"}},"required":["amount"]}"#);
+        let schema = json(
+            r#"{"type":"object","properties":{"amount":{"type":"number"}},"required":["amount"]}"#,
+        );
         assert_eq!(check(Some(&schema), &json(r#"{"amount":1.5}"#)), Ok(()));
-        let misfit = check(Some(&schema), &json(r#"{"amount":"x"}"#)).expect_err("text is no number");
+        let misfit =
+            check(Some(&schema), &json(r#"{"amount":"x"}"#)).expect_err("text is no number");
         assert_eq!(misfit.to_string(), r#"/amount: "x" is not of type "number""#);
         assert!(check(Some(&schema), &json("null")).is_err());
     }
@@ -67,7 +70,10 @@ mod tests {
     fn a_schema_cannot_reach_outside_itself() {
         for reference in ["file:///etc/passwd", "http://127.0.0.1/schema", "other.json"] {
             let schema = json(&format!(r#"{{"$ref":"{reference}"}}"#));
-            assert!(matches!(check(Some(&schema), &json("1")), Err(Misfit::Schema(_))), "{reference}");
+            assert!(
+                matches!(check(Some(&schema), &json("1")), Err(Misfit::Schema(_))),
+                "{reference}"
+            );
         }
     }
 

@@ -8,11 +8,15 @@ use hero_schema::Json;
 /// literal prefix (of equals, the first in order). An entry answers as many pauses as match it.
 ///
 /// In a glob `*` stands for any text and `?` for one character; all else is literal.
-pub fn find<'a>(entries: &'a BTreeMap<String, Json>, pause_name: &str) -> Option<(&'a str, &'a Json)> {
+pub fn find<'a>(
+    entries: &'a BTreeMap<String, Json>,
+    pause_name: &str,
+) -> Option<(&'a str, &'a Json)> {
     if let Some((pattern, payload)) = entries.get_key_value(pause_name) {
         return Some((pattern, payload));
     }
-    let matching = entries.iter().filter(|(pattern, _)| is_glob(pattern) && matches(pattern, pause_name));
+    let matching =
+        entries.iter().filter(|(pattern, _)| is_glob(pattern) && matches(pattern, pause_name));
     // `max_by_key` keeps the last of equals, hence the reversal.
     matching.rev().max_by_key(|(pattern, _)| literal_prefix(pattern)).map(|(p, v)| (p.as_str(), v))
 }
@@ -27,7 +31,8 @@ fn literal_prefix(pattern: &str) -> usize {
 
 /// Matches greedily, going back only to the latest `*`: linear in practice, and never exponential.
 fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (pattern, name): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while n < name.len() {

@@ -21,7 +21,10 @@ pub fn left_over(handed: &[OutcomeRecord], not_asked_for: &[StepKey]) -> Vec<Lef
     let keys: HashSet<&StepKey> = not_asked_for.iter().collect();
     let unused = handed.iter().filter(|record| keys.contains(&record.key));
     unused
-        .map(|record| LeftOver { name: record.name.clone(), parent_path: record.parent_path.clone() })
+        .map(|record| LeftOver {
+            name: record.name.clone(),
+            parent_path: record.parent_path.clone(),
+        })
         .collect()
 }
 
