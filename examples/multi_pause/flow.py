@@ -20,7 +20,7 @@ def find_places(guests: int, budget: float) -> list[str]:
 def multi_pause() -> str:
     """Asks, looks for places, asks on, and writes the invitation."""
     occasion = ask_user.text("occasion", "What do you celebrate?")
-    guests = int(ask_user.number("guests", "How many of you are coming?", min=1))
+    guests = ask_user.number("guests", "How many of you are coming?", integer=True, min=1)
     budget = ask_user.number("budget", "What may it cost altogether?", min=0)
     places = find_places(guests, budget)
     if not places:

@@ -15,9 +15,7 @@ from demo_repository import create_demo_repository
 from git import git
 from pyhero import ask_user, flow
 
-Rollout = Literal["canary", "half", "everyone"]
-
-PERCENT_OF_USERS: dict[str, int] = {"canary": 5, "half": 50, "everyone": 100}
+PERCENT_OF_USERS = {"canary": 5, "half": 50, "everyone": 100}
 
 
 @dataclass
@@ -114,7 +112,7 @@ def draft_notes(version: str, commits: list[Commit]) -> str:
 
 
 @flow
-def deploy(version: str, notes: str, rollout: Rollout) -> Path:
+def deploy(version: str, notes: str, rollout: str) -> Path:
     """Hands the release to its users; here, by writing the order that a deployer would pick up.
 
     The key is the same however often this step has to be started again, so a deployer that knows it
@@ -142,7 +140,8 @@ def release_approval(repository: Path | None = None) -> Release:
         return Release(since or "", "nothing to release", 0)
     version = propose_version(since, commits)
 
-    notes = ask_user.text("notes", f"Edit the notes of {version}.", default=draft_notes(version, commits))
+    draft = draft_notes(version, commits)
+    notes = ask_user.text("notes", f"Edit the notes of {version}.", default=draft, multiline=True)
     if not ask_user.confirm("approve", f"Ship {version} with {len(commits)} commits?\n\n{notes}"):
         return Release(version, "rejected", len(commits))
     rollout = ask_user.choice("rollout", f"Who gets {version} first?", options=list(PERCENT_OF_USERS))
