@@ -28,7 +28,14 @@ const UNACKNOWLEDGED_MAX: usize = 1024;
 /// How much of a malformed line is logged, in characters.
 const MALFORMED_CHARS: usize = 200;
 
-type Replies = FuturesOrdered<BoxFuture<'static, Reply>>;
+type Replies = FuturesOrdered<BoxFuture<'static, Handled>>;
+
+/// What became of a frame that is answered.
+struct Handled {
+    reply: Reply,
+    /// Whether it stored an outcome or a request that was not there before.
+    is_progress: bool,
+}
 
 /// Records one launch.
 pub(crate) struct Recorder {
@@ -47,7 +54,7 @@ pub(crate) struct Recorder {
 pub(crate) struct Recorded {
     /// The `result` frame.
     pub(crate) result: Option<FlowResult>,
-    /// Whether it stored an outcome or stood at a pause.
+    /// Whether it stored an outcome or a request that was not there before.
     pub(crate) has_progressed: bool,
     /// The innermost span that was open.
     pub(crate) open_span: Option<SpanId>,
@@ -78,8 +85,8 @@ impl Recorder {
         loop {
             tokio::select! {
                 biased;
-                Some(reply) = replies.next(), if !replies.is_empty() => {
-                    if self.reply(&mut connection, reply).await.is_err() {
+                Some(handled) = replies.next(), if !replies.is_empty() => {
+                    if self.reply(&mut connection, handled).await.is_err() {
                         break;
                     }
                 }
@@ -96,13 +103,14 @@ impl Recorder {
             }
         }
         // The launch is gone or unwanted; what it sent still counts.
-        while let Some(reply) = replies.next().await {
-            self.has_progressed |= is_progress(&reply);
+        while let Some(handled) = replies.next().await {
+            self.has_progressed |= handled.is_progress;
         }
     }
 
-    async fn reply(&mut self, connection: &mut Connection, reply: Reply) -> io::Result<()> {
-        self.has_progressed |= is_progress(&reply);
+    async fn reply(&mut self, connection: &mut Connection, handled: Handled) -> io::Result<()> {
+        let Handled { reply, is_progress } = handled;
+        self.has_progressed |= is_progress;
         // A launch that has gone away hears nothing; its frames are read to the end all the same.
         let _ = connection.replies.send(&reply).await;
         match reply {
@@ -185,7 +193,7 @@ impl Recorder {
     }
 
     /// Stores an outcome together with the end of its span.
-    fn step_output(&mut self, seq: u64, step: StepOutput) -> BoxFuture<'static, Reply> {
+    fn step_output(&mut self, seq: u64, step: StepOutput) -> BoxFuture<'static, Handled> {
         let (status, error) = match &step.outcome {
             Outcome::Returned(_) => (SpanStatus::Ok, None),
             Outcome::Raised(raised) => (SpanStatus::Failed, Some(raised.clone())),
@@ -205,23 +213,31 @@ impl Recorder {
         batch.writes.extend(span.map(|span| Write::Span(self.play.clone(), Box::new(span))));
         let shared = self.supervisor.shared.clone();
         Box::pin(async move {
-            match shared.store.commit(batch).await {
+            let stored = shared.store.commit(batch).await;
+            let is_progress = stored.is_ok();
+            let reply = match stored {
                 Ok(()) if *shared.is_stopping.borrow() => {
                     let message = "the supervisor is stopping; the play goes on with the next one";
                     Reply::Refused { seq, message: message.into() }
                 }
                 Ok(()) => Reply::Ack { seq, answer: None },
                 Err(error) => Reply::Refused { seq, message: error.to_string() },
-            }
+            };
+            Handled { reply, is_progress }
         })
     }
 
-    fn pause(&mut self, seq: u64, pause: Pause) -> BoxFuture<'static, Reply> {
+    fn pause(&mut self, seq: u64, pause: Pause) -> BoxFuture<'static, Handled> {
         let (supervisor, play, launch) = (self.supervisor.clone(), self.play.clone(), self.launch);
         Box::pin(async move {
             match supervisor.asked(&play, launch, pause).await {
-                Ok(answer) => Reply::Ack { seq, answer },
-                Err(error) => Reply::Refused { seq, message: error.to_string() },
+                Ok(Asked { answer, is_new }) => {
+                    Handled { reply: Reply::Ack { seq, answer }, is_progress: is_new }
+                }
+                Err(error) => {
+                    let reply = Reply::Refused { seq, message: error.to_string() };
+                    Handled { reply, is_progress: false }
+                }
             }
         })
     }
@@ -267,9 +283,10 @@ impl Recorder {
     }
 }
 
-/// Every acknowledged frame but the hello says that something new is durable.
-fn is_progress(reply: &Reply) -> bool {
-    matches!(reply, Reply::Ack { .. })
+/// What became of a question.
+struct Asked {
+    answer: Option<Outcome>,
+    is_new: bool,
 }
 
 impl Supervisor {
@@ -279,7 +296,7 @@ impl Supervisor {
         play: &PlaySid,
         launch: LaunchNumber,
         pause: Pause,
-    ) -> Result<Option<Outcome>, Error> {
+    ) -> Result<Asked, Error> {
         let now = self.shared.store.now();
         let asked = ResumeRequest {
             id: pause.id,
@@ -298,13 +315,14 @@ impl Supervisor {
         loop {
             let record = self.record(play).await?;
             let stored = self.shared.store.request(play, &asked.id).await?;
+            let is_new = stored.is_none();
             let event = Event::Asked { launch, asked: asked.clone(), stored };
             match self.try_decide(&record, event).await {
                 Err(Error::Store(hero_store::Error::Conflict { .. })) => {}
                 Err(error) => return Err(error),
                 Ok(Decision::Change(transition)) => {
                     let answer = transition.request.and_then(|request| request.answer);
-                    return Ok(answer.map(|answer| answer.outcome));
+                    return Ok(Asked { answer: answer.map(|answer| answer.outcome), is_new });
                 }
                 Ok(Decision::NoChange) => unreachable!("standing at a pause is always noted"),
             }
