@@ -1,1 +1,34 @@
-//! The native half of the pyhero package.
+//! The native half of the `pyhero` package: what must be the same in both languages, and what must
+//! wait without holding the GIL.
+//!
+//! It is thin on purpose. Signatures, defaults, docstrings and decisions of the Python API are written in
+//! Python; here are the functions of [`hero_schema`] and [`hero_core`] that the Python half calls, the
+//! memory of a play, the socket to the supervisor and the RPC client. Nobody imports `pyhero._native` but
+//! `pyhero` itself; `_native.pyi` beside the Python half is held to this module by stubtest.
+
+mod cache;
+mod channel;
+mod check;
+// mod client;
+mod keys;
+mod lifeline;
+
+/// The module that Python imports as `pyhero._native`.
+#[pyo3::pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::cache::ReplayCache;
+    #[pymodule_export]
+    use crate::channel::Channel;
+    #[pymodule_export]
+    use crate::check::{check_answer, match_prefill};
+    // CLIENT
+    #[pymodule_export]
+    use crate::keys::{
+        canonical_json, is_name, is_pause_name, resume_id, sha1_hex, step_key, step_path,
+    };
+
+    /// The version of the child contract that this package speaks.
+    #[pymodule_export]
+    const PROTOCOL: u32 = hero_schema::child::PROTOCOL;
+}

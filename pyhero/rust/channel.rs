@@ -1,0 +1,157 @@
+//! The socket to the supervisor: frames out, acknowledgements in.
+//!
+//! Any number of threads may wait for acknowledgements at once and none is set aside to read: the first
+//! that waits reads for all (the leader), the others sleep until their own has come or the leader
+//! has its own and one of them takes over.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+use pyo3::exceptions::PyConnectionError;
+use pyo3::prelude::*;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::lifeline;
+
+/// One connection for the life of the process.
+#[pyclass(frozen)]
+pub(crate) struct Channel {
+    outgoing: Mutex<Outgoing>,
+    incoming: Mutex<Incoming>,
+    has_news: Condvar,
+}
+
+struct Outgoing {
+    socket: UnixStream,
+    next_seq: u64,
+}
+
+struct Incoming {
+    /// Acknowledgements that have come and were not fetched yet, with the answer if there is one.
+    acks: HashMap<u64, Option<String>>,
+    /// Taken out by the leader while it reads.
+    reader: Option<BufReader<UnixStream>>,
+}
+
+/// [`hero_schema::frame::Reply`], with the answer left as text.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reply {
+    Ack { seq: u64, answer: Option<Box<RawValue>> },
+    Refused { message: String },
+}
+
+#[pymethods]
+impl Channel {
+    /// Connects to the supervisor and ties the life of this process to it.
+    #[new]
+    fn connect(socket_path: &str) -> PyResult<Self> {
+        let failed = |error: std::io::Error| {
+            let text = format!("failed to connect to the supervisor at `{socket_path}`: {error}");
+            PyConnectionError::new_err(text)
+        };
+        lifeline::die_with_the_parent().map_err(failed)?;
+        let socket = UnixStream::connect(socket_path).map_err(failed)?;
+        let reader = BufReader::new(socket.try_clone().map_err(failed)?);
+        Ok(Self {
+            outgoing: Mutex::new(Outgoing { socket, next_seq: 0 }),
+            incoming: Mutex::new(Incoming { acks: HashMap::new(), reader: Some(reader) }),
+            has_news: Condvar::new(),
+        })
+    }
+
+    /// Writes one event and returns its place. Does not wait for it to be acknowledged.
+    fn send(&self, py: Python<'_>, event_json: &str) -> u64 {
+        py.detach(|| self.write(event_json))
+    }
+
+    /// Waits until the frame of this place is durable; returns the answer it brought, or None.
+    fn wait(&self, py: Python<'_>, seq: u64) -> Option<String> {
+        py.detach(|| self.await_ack(seq))
+    }
+
+    /// `send` and `wait` in one.
+    fn request(&self, py: Python<'_>, event_json: &str) -> Option<String> {
+        py.detach(|| {
+            let seq = self.write(event_json);
+            self.await_ack(seq)
+        })
+    }
+}
+
+impl Channel {
+    fn write(&self, event_json: &str) -> u64 {
+        let mut outgoing = self.outgoing.lock().expect("no holder of this lock can panic");
+        let seq = outgoing.next_seq;
+        outgoing.next_seq += 1;
+        let line = format!("{{\"seq\":{seq},\"event\":{event_json}}}\n");
+        if let Err(error) = outgoing.socket.write_all(line.as_bytes()) {
+            // The supervisor may have said why before it hung up.
+            drop(outgoing);
+            self.read_until_the_end(&error.to_string());
+        }
+        seq
+    }
+
+    fn await_ack(&self, seq: u64) -> Option<String> {
+        let mut incoming = self.incoming();
+        loop {
+            if let Some(answer) = incoming.acks.remove(&seq) {
+                return answer;
+            }
+            incoming = match incoming.reader.take() {
+                Some(reader) => {
+                    drop(incoming);
+                    self.lead(reader)
+                }
+                None => self.has_news.wait(incoming).expect("no holder of this lock can panic"),
+            };
+        }
+    }
+
+    /// Reads one reply for whoever waits for it, then wakes all: one of them leads next.
+    fn lead(&self, mut reader: BufReader<UnixStream>) -> MutexGuard<'_, Incoming> {
+        let reply = read_reply(&mut reader);
+        let mut incoming = self.incoming();
+        incoming.reader = Some(reader);
+        match reply {
+            Ok(Reply::Ack { seq, answer }) => {
+                incoming.acks.insert(seq, answer.map(|raw| String::from(Box::<str>::from(raw))));
+            }
+            Ok(Reply::Refused { message }) => lifeline::end_process(&message),
+            Err(reason) => lifeline::end_process(&reason),
+        }
+        self.has_news.notify_all();
+        incoming
+    }
+
+    fn read_until_the_end(&self, write_error: &str) -> ! {
+        let mut incoming = self.incoming();
+        // Another thread that reads will find the refusal or the end by itself.
+        while let Some(mut reader) = incoming.reader.take() {
+            match read_reply(&mut reader) {
+                Ok(Reply::Ack { .. }) => incoming.reader = Some(reader),
+                Ok(Reply::Refused { message }) => lifeline::end_process(&message),
+                Err(_) => break,
+            }
+        }
+        lifeline::end_process(&format!("the supervisor does not listen any more: {write_error}"))
+    }
+
+    fn incoming(&self) -> MutexGuard<'_, Incoming> {
+        self.incoming.lock().expect("no holder of this lock can panic")
+    }
+}
+
+fn read_reply(reader: &mut BufReader<UnixStream>) -> Result<Reply, String> {
+    let mut line = String::new();
+    match reader.read_line(&mut line) {
+        Ok(0) => Err("the supervisor closed the connection".to_owned()),
+        Ok(_) => serde_json::from_str(&line)
+            .map_err(|error| format!("the supervisor said what is no reply: {error}: {line}")),
+        Err(error) => Err(format!("the connection to the supervisor broke: {error}")),
+    }
+}

@@ -1,0 +1,161 @@
+"""One launch of a play: `python -m pyhero._child`, started by the supervisor (`schema/PROTOCOL.md`, the child contract).
+
+What cannot be read ends the launch loudly: a launch with half a memory would repeat side effects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from . import _native, _outcome, _play, _wire
+from ._errors import DefinitionError, FlowNotFound
+from ._names import Names
+from ._play import Paused, Play
+from ._runner import run_root
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import ModuleType
+
+    from ._flow import Flow
+
+EXIT_SUCCESS, EXIT_FAILED, EXIT_USAGE, EXIT_PAUSED = 0, 1, 2, 75
+"""The exit codes of a launch (`schema/src/exit.rs`)."""
+
+
+class BrokenLaunch(Exception):
+    """The supervisor did not hand over what the contract promises."""
+
+
+def main() -> int:
+    """Runs the launch that the environment describes and returns its exit code."""
+    try:
+        order = _read_order()
+        channel = _native.Channel(_variable("HERO_SPAN_SOCKET"))
+        play_sid, launch = _variable("HERO_PLAY_SID"), int(_variable("HERO_LAUNCH"))
+        channel.request(_wire.hello(_native.PROTOCOL, play_sid, launch, order["token"]))
+    except (BrokenLaunch, OSError, ValueError, KeyError) as error:
+        print(f"pyhero: the launch cannot begin: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    try:
+        play = _make_play(order, channel, play_sid, launch)
+    except (BrokenLaunch, OSError, ValueError) as error:
+        return _report_failure(channel, error, EXIT_USAGE, [])
+    return _run(play, order)
+
+
+def _variable(name: str) -> str:
+    try:
+        return os.environ[name]
+    except KeyError:
+        raise BrokenLaunch(f"{name} is not set; launches are started by the supervisor") from None
+
+
+def _read_order() -> dict[str, Any]:
+    path = _variable("HERO_INPUT_FILE")
+    with open(path, encoding="utf-8") as file:
+        order = json.load(file)
+    if not isinstance(order, dict) or not {"token", "bundle_dir", "entry", "flow", "inputs"} <= order.keys():
+        raise BrokenLaunch(f"`{path}` holds no launch order")
+    return order
+
+
+def _make_play(order: Mapping[str, Any], channel: _native.Channel, play_sid: str, launch: int) -> Play:
+    bundle_dir = os.path.realpath(order["bundle_dir"])
+    return Play(
+        sid=play_sid,
+        version=_variable("HERO_WORKFLOW_VERSION_SID"),
+        workflow=order["flow"],
+        launch=launch,
+        bundle_dir=bundle_dir,
+        journal=channel,
+        steps=_native.ReplayCache(os.environ.get("HERO_REPLAY_STEP_OUTPUTS_FILE")),
+        answers=_native.ReplayCache(os.environ.get("HERO_REPLAY_RESUMES_FILE")),
+        names=Names(os.path.join(bundle_dir, order["entry"]), is_launch=True),
+    )
+
+
+def _run(play: Play, order: Mapping[str, Any]) -> int:
+    _play.running = play
+    os.register_at_fork(after_in_child=_leave_play)
+    threading.excepthook = _except_hook
+    channel = play.journal
+    try:
+        flow = _load_flow(play, order["entry"], order["flow"])
+        output = run_root(play, flow, order["inputs"])
+    except Paused:
+        return EXIT_PAUSED
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except (DefinitionError, FlowNotFound, SyntaxError) as error:
+        is_defined = play.root is not None  # then the flow was found, and something in it went wrong
+        return _report_failure(channel, error, EXIT_FAILED if is_defined else EXIT_USAGE, play.steps.left_over())
+    except BaseException as error:
+        return _report_failure(channel, error, EXIT_FAILED, play.steps.left_over())
+    outcome = _outcome.returned(output)
+    channel.send(_wire.result(outcome, is_definition_error=False, left_over=play.steps.left_over()))
+    return EXIT_SUCCESS
+
+
+def _report_failure(channel: _play.Journal, error: BaseException, code: int, left_over: list[str]) -> int:
+    print(_outcome.formatted(error), end="", file=sys.stderr)
+    is_definition_error = code == EXIT_USAGE
+    channel.send(
+        _wire.result(_outcome.raised(error), is_definition_error=is_definition_error, left_over=left_over)
+    )
+    return code
+
+
+def _load_flow(play: Play, entry: str, name: str) -> Flow[Any, Any]:
+    """Imports the entry file and finds the flow in it."""
+    # The working directory, which `-m` has put first, is no place for modules of a bundle.
+    sys.path[: 0 if getattr(sys.flags, "safe_path", False) else 1] = [play.bundle_dir]
+    _import_entry(os.path.join(play.bundle_dir, entry), _module_name(entry))
+    return play.names.find(name)
+
+
+def _module_name(entry: str) -> str:
+    """The entry as a module: by its path, unless something else is called that already."""
+    name = entry.removesuffix(".py").replace("/", ".")
+    return f"{name}_flow" if name in sys.modules or name in sys.stdlib_module_names else name
+
+
+def _import_entry(path: str, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise DefinitionError(f"`{path}` is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _leave_play() -> None:
+    """A forked process is no part of the launch: what it calls is plain Python."""
+    _play.running = None
+
+
+def _except_hook(args: threading.ExceptHookArgs, /) -> None:
+    """A pause in a thread is no crash: the play notices by itself."""
+    if not (args.exc_type and issubclass(args.exc_type, Paused)):
+        threading.__excepthook__(args)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
+if __name__ == "__main__":
+    try:
+        code = main()
+    finally:
+        _flush()
+    sys.exit(code)

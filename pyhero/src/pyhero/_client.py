@@ -1,0 +1,272 @@
+"""Starting and answering plays from Python: the methods of the server, one for one."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import _native
+from ._codec import Misfit, codec_for, dumps
+from ._errors import RPC_ERRORS, ArgumentError, RpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Object = dict[str, Any]
+Objects = list[dict[str, Any]]
+
+
+class Client:
+    """A client of a running server. Cheap to make, shared by threads, connects with the first call.
+
+    Objects come as `dict`, with the fields that the server's `/openrpc.json` describes. Times are whole microseconds
+    since the epoch, UTC. Every method raises `ConnectionFailed` where nobody answers, and
+    `RpcError` or one of its subclasses where the server refuses.
+    """
+
+    def __init__(self, socket: str | os.PathLike[str] | None = None) -> None:
+        """Remembers where the server listens.
+
+        Args:
+            socket: Its Unix socket. None looks at $HERO_RPC_SOCKET, then $HERO_SOCKET_DIR, then the data directory
+                ($HERO_HOME or ~/hero).
+        """
+        self.socket = default_socket() if socket is None else os.fspath(socket)
+        self._native = _native.Client(self.socket)
+
+    def start(
+        self,
+        workflow: str | None = None,
+        *,
+        file: str | os.PathLike[str] | None = None,
+        flow: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        prefill: Mapping[str, Any] | None = None,
+        prefill_only: bool = False,
+        python: str | None = None,
+        working_dir: str | os.PathLike[str] | None = None,
+    ) -> Object:
+        """Start a play of a saved workflow or of a file; it is stored before this returns.
+
+        Args:
+            workflow: A saved workflow, its sid or its name. Give this or *file*.
+            file: A file to run directly.
+            flow: Which flow of the file. None where there is one root flow.
+            inputs: Its arguments, JSON by name.
+            name: What people call the play. None takes the flow's name.
+            prefill: Answers given ahead, pause name or glob → payload.
+            prefill_only: Whether a pause that *prefill* does not cover fails the play by name.
+            python: The interpreter. None takes the server's.
+            working_dir: Where its processes run. None gives each a private directory.
+        Returns:
+            The play.
+        Raises:
+            WorkflowNotFound, InputMismatch: nothing was stored.
+        """
+        params = _start_params(workflow, file, flow, inputs, name, prefill, prefill_only, python, working_dir)
+        play: Object = self._call("play_start", **params)
+        return play
+
+    def run_async(
+        self,
+        workflow: str | None = None,
+        *,
+        file: str | os.PathLike[str] | None = None,
+        flow: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        prefill: Mapping[str, Any] | None = None,
+        prefill_only: bool = False,
+        python: str | None = None,
+        working_dir: str | os.PathLike[str] | None = None,
+    ) -> str:
+        """As `start`, and return only the sid of the play."""
+        params = _start_params(workflow, file, flow, inputs, name, prefill, prefill_only, python, working_dir)
+        sid: str = self._call("play_run_async", **params)
+        return sid
+
+    def get(self, play_sid: str) -> Object:
+        """A play with its questions. Raises `PlayNotFound`."""
+        play: Object = self._call("play_get", play_sid=play_sid)
+        return play
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        workflow: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> Object:
+        """The plays, newest first, a page at a time.
+
+        Args:
+            status: Only plays in this status.
+            workflow: Only plays of this workflow, its sid or its name.
+            cursor: The `next_cursor` of the page before. None begins.
+            limit: At most so many. None takes what the server allows.
+        Returns:
+            `{"items": […], "next_cursor": …}`; no cursor at the end.
+        """
+        page: Object = self._call("play_list", status=status, workflow=workflow, cursor=cursor, limit=limit)
+        return page
+
+    def wait(
+        self, play_sid: str, *, timeout: float | None = None, until: Literal["ended", "settled"] = "ended"
+    ) -> Object:
+        """Wait for a play and return it.
+
+        Args:
+            play_sid: The play.
+            timeout: Seconds. When they have passed, the play is returned as it is. None waits for ever.
+            until: `"ended"`, or `"settled"`: ended or waiting for an answer.
+        """
+        timeout_ms = 0 if timeout is None else max(1, round(timeout * 1000))
+        play: Object = self._call("play_wait", play_sid=play_sid, timeout_ms=timeout_ms, until=until)
+        return play
+
+    def resume(self, play_sid: str, resume_id: str, payload: Any) -> Object:
+        """Answer a question of a play.
+
+        Args:
+            play_sid: The play.
+            resume_id: The `id` of the request.
+            payload: The answer, any JSON; `None` is an answer.
+        Returns:
+            `{"ok": true, "resumed_at": …}`, with `"already": true` where the same answer was given before.
+        Raises:
+            PlayNotFound, RequestNotFound, PlayEnded: there is nothing to answer.
+            ResumeConflict: the request holds another answer, which stands.
+            PayloadMismatch: the answer does not fit the schema of the request.
+        """
+        resumed: Object = self._call("play_resume", play_sid=play_sid, resume_id=resume_id, payload_json=_json(payload))
+        return resumed
+
+    def pending_resumes(self, play_sid: str) -> Objects:
+        """The open questions of a play, oldest first."""
+        requests: Objects = self._call("play_pending_resumes", play_sid=play_sid)
+        return requests
+
+    def prefill(self, play_sid: str, entries: Mapping[str, Any]) -> Object:
+        """Give answers ahead to a play that has not ended; open questions that match are answered at once.
+
+        Args:
+            play_sid: The play.
+            entries: Pause name or glob → payload.
+        Returns:
+            The play.
+        """
+        play: Object = self._call("play_prefill", play_sid=play_sid, prefill_resumes=dict(entries))
+        return play
+
+    def cancel(self, play_sid: str) -> Object:
+        """End a play from outside and return it."""
+        play: Object = self._call("play_cancel", play_sid=play_sid)
+        return play
+
+    def logs(
+        self, play_sid: str, *, level: str | None = None, cursor: str | None = None, limit: int | None = None
+    ) -> Object:
+        """The log lines of a play, oldest first, a page at a time.
+
+        Args:
+            play_sid: The play.
+            level: Only lines at least this loud: `"debug"`, `"info"`, `"warning"`, `"error"`.
+            cursor: The `next_cursor` of the page before; handed back later it gives what is new. None begins.
+            limit: At most so many. None takes what the server allows.
+        Returns:
+            `{"items": […], "next_cursor": …, "has_more": …}`.
+        """
+        page: Object = self._call("play_logs", play_sid=play_sid, level=level, cursor=cursor, limit=limit)
+        return page
+
+    def spans(self, play_sid: str, *, cursor: str | None = None, limit: int | None = None) -> Object:
+        """The spans of a play, launch by launch, a page at a time; see `list` for the page."""
+        page: Object = self._call("play_spans", play_sid=play_sid, cursor=cursor, limit=limit)
+        return page
+
+    def workflow_save(
+        self, name: str, file: str | os.PathLike[str], *, flow: str | None = None, python: str | None = None
+    ) -> Object:
+        """Store a file as the current version of a workflow; the same content again changes nothing.
+
+        Args:
+            name: What the workflow is called.
+            file: The file with the flow. It is read, not run.
+            flow: Which flow of the file. None where there is one root flow.
+            python: The interpreter that reads it. None takes the server's.
+        Returns:
+            The workflow.
+        Raises:
+            InvalidName: nothing can be called that.
+        """
+        workflow: Object = self._call("workflow_save", name=name, file=_absolute(file), flow=flow, python=python)
+        return workflow
+
+    def workflow_get(self, workflow: str) -> Object:
+        """A workflow (its sid or name) with its current version: `{"workflow": …, "version": …}`."""
+        detail: Object = self._call("workflow_get", workflow=workflow)
+        return detail
+
+    def workflow_list(self, *, cursor: str | None = None, limit: int | None = None) -> Object:
+        """The workflows by name, a page at a time; see `list` for the page."""
+        page: Object = self._call("workflow_list", cursor=cursor, limit=limit)
+        return page
+
+    def _call(self, method: str, **params: object) -> Any:
+        given = {name: value for name, value in params.items() if value is not None}
+        try:
+            return json.loads(self._native.call(method, _json(given)))
+        except _native.CallFailed as failure:
+            kind, code, message, hint = failure.args
+            raise RPC_ERRORS.get(kind, RpcError)(message, hint, kind=kind, code=code) from None
+
+
+def default_socket() -> str:
+    """Where the server listens, as the environment says."""
+    given = os.environ.get("HERO_RPC_SOCKET")
+    if given:
+        return given
+    data_dir = os.environ.get("HERO_HOME") or os.path.expanduser("~/hero")
+    sockets = os.environ.get("HERO_SOCKET_DIR") or os.path.join(data_dir, "var", "sockets")
+    return os.path.join(sockets, "hero_logic", "rpc.sock")
+
+
+def _start_params(
+    workflow: str | None,
+    file: str | os.PathLike[str] | None,
+    flow: str | None,
+    inputs: Mapping[str, Any] | None,
+    name: str | None,
+    prefill: Mapping[str, Any] | None,
+    prefill_only: bool,
+    python: str | None,
+    working_dir: str | os.PathLike[str] | None,
+) -> dict[str, Any]:
+    if (workflow is None) == (file is None):
+        raise ArgumentError("a play is started from a workflow or from a file", "give one of the two")
+    return {
+        "workflow_sid": workflow,
+        "file": _absolute(file),
+        "flow": flow,
+        "input_data": dict(inputs or {}),
+        "name": name,
+        "prefill_resumes": dict(prefill or {}),
+        "prefill_only": prefill_only,
+        "python": python,
+        "working_dir": _absolute(working_dir),
+    }
+
+
+def _absolute(path: str | os.PathLike[str] | None) -> str | None:
+    """The server has another working directory."""
+    return None if path is None else os.path.abspath(path)
+
+
+def _json(value: object) -> str:
+    try:
+        return dumps(codec_for(Any).encode(value))
+    except Misfit as misfit:
+        raise ArgumentError(f"what is sent to the server must be JSON: {misfit.seen_from('value')}") from None

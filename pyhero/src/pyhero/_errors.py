@@ -1,0 +1,158 @@
+"""Every error of the package, as one tree. Each also is the built-in that people already catch.
+
+    HeroError
+    ├── NotInFlowError        RuntimeError     needs a running play, and there is none
+    ├── DefinitionError       TypeError        a flow that cannot be defined like this
+    ├── FlowNotFound          LookupError      no flow of this name
+    ├── ArgumentError         TypeError        a call whose arguments do not fit or have no canonical form
+    ├── EncodeError           TypeError        a result that cannot be stored
+    ├── AnswerMismatch        ValueError       an answer that does not fit its pause
+    ├── StepFailed            RuntimeError     a remembered exception that cannot be raised as itself
+    ├── UnansweredPause       LookupError      pyhero.testing: no prefill for a pause
+    ├── ReplayMismatch        AssertionError   pyhero.testing: a replay took another path
+    └── RpcError                               the server refused; see `kind`
+        ├── ConnectionFailed  ConnectionError  nobody answers on the socket
+        ├── PlayNotFound      LookupError
+        ├── WorkflowNotFound  LookupError
+        ├── RequestNotFound   LookupError
+        ├── ResumeConflict                     the request holds another answer
+        ├── PlayEnded                          the play takes no answers any more
+        ├── PayloadMismatch   ValueError       the answer does not fit the question
+        ├── InputMismatch     ValueError       the inputs do not fit the flow
+        └── InvalidName       ValueError
+"""
+
+from __future__ import annotations
+
+
+class HeroError(Exception):
+    """The root of the tree.
+
+    Attributes:
+        message: What was tried, on what, and why it failed.
+        hint: What to do about it; None where the message says it all.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+class NotInFlowError(HeroError, RuntimeError):
+    """What was called needs a running play, and there is none."""
+
+
+class DefinitionError(HeroError, TypeError):
+    """A flow that cannot be defined like this."""
+
+
+class FlowNotFound(HeroError, LookupError):
+    """No flow of this name."""
+
+
+class ArgumentError(HeroError, TypeError):
+    """A call whose arguments do not fit the flow, or have no canonical form to be recognised by."""
+
+
+class EncodeError(HeroError, TypeError):
+    """A result that cannot be stored. The message names the place, such as `return["items"][3]: socket`."""
+
+
+class AnswerMismatch(HeroError, ValueError):
+    """An answer that does not fit the pause that asked for it."""
+
+
+class StepFailed(HeroError, RuntimeError):
+    """A remembered exception that cannot be raised as itself: its class cannot be imported, or its arguments
+    have no JSON form.
+
+    Attributes:
+        class_name: Where the class was, as `module:Qualified.Name`.
+        traceback: Where it was raised, formatted.
+    """
+
+    def __init__(self, class_name: str, message: str, traceback: str) -> None:
+        super().__init__(message)
+        self.args = (class_name, message, traceback)
+        self.class_name = class_name
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        name = self.class_name.rpartition(":")[2]
+        return f"{name}: {self.message}" if self.message else name
+
+
+class UnansweredPause(HeroError, LookupError):
+    """`pyhero.testing.run` stands at pauses that its prefill does not cover."""
+
+
+class ReplayMismatch(HeroError, AssertionError):
+    """`pyhero.testing.run` replayed a flow and it took another path or gave another result."""
+
+
+class RpcError(HeroError):
+    """The server refused a call.
+
+    Attributes:
+        kind: What went wrong, in one word to branch on, such as `"play_not_found"`.
+        code: The JSON-RPC error code.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, *, kind: str = "internal", code: int = -32603) -> None:
+        super().__init__(message, hint)
+        self.kind = kind
+        self.code = code
+
+
+class ConnectionFailed(RpcError, ConnectionError):
+    """Nobody answers on the socket."""
+
+
+class PlayNotFound(RpcError, LookupError):
+    """There is no such play."""
+
+
+class WorkflowNotFound(RpcError, LookupError):
+    """There is no such workflow."""
+
+
+class RequestNotFound(RpcError, LookupError):
+    """The play has asked no such question."""
+
+
+class ResumeConflict(RpcError):
+    """The request already holds another answer, which stands."""
+
+
+class PlayEnded(RpcError):
+    """The play has ended and takes no answer any more."""
+
+
+class PayloadMismatch(RpcError, ValueError):
+    """The payload does not fit the schema of the request."""
+
+
+class InputMismatch(RpcError, ValueError):
+    """The inputs do not fit the flow's signature."""
+
+
+class InvalidName(RpcError, ValueError):
+    """Nothing can be called that."""
+
+
+RPC_ERRORS: dict[str, type[RpcError]] = {
+    "server_unreachable": ConnectionFailed,
+    "play_not_found": PlayNotFound,
+    "workflow_not_found": WorkflowNotFound,
+    "request_not_found": RequestNotFound,
+    "resume_conflict": ResumeConflict,
+    "play_ended": PlayEnded,
+    "payload_mismatch": PayloadMismatch,
+    "input_mismatch": InputMismatch,
+    "invalid_name": InvalidName,
+}
+"""The class for each kind that callers branch on; every other kind is a plain `RpcError`."""

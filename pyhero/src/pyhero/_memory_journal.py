@@ -1,0 +1,119 @@
+"""A journal that lasts as long as the process: what `pyhero.testing` has instead of a supervisor."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import _native
+from ._codec import dumps
+from ._errors import AnswerMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._codec import Json
+
+
+class Abandoned(BaseException):
+    """The run ends here on purpose, as if its process had been killed."""
+
+
+class Moment(NamedTuple):
+    """Something that was remembered: the outcome of a step, or an answer."""
+
+    is_step: bool
+    name: str
+    key: str
+    outcome: str
+
+
+class MemoryOf:
+    """Remembered outcomes by key."""
+
+    def __init__(self, moments: list[Moment]) -> None:
+        self._outcomes = {moment.key: moment.outcome for moment in moments}
+        self._asked_for: set[str] = set()
+
+    def take(self, key: str, /) -> str | None:
+        """The outcome, or None."""
+        if key in self._outcomes:
+            self._asked_for.add(key)
+        return self._outcomes.get(key)
+
+    def left_over(self) -> list[str]:
+        """The keys that nobody asked for."""
+        return sorted(self._outcomes.keys() - self._asked_for)
+
+    def n_left(self) -> int:
+        """How many those are."""
+        return len(self._outcomes) - len(self._asked_for)
+
+
+class MemoryJournal:
+    """Answers as a supervisor would, and keeps what it was told.
+
+    Attributes:
+        moments: What was remembered in this run, in order.
+        pauses: The pauses that were answered, as arguments of `AskedPause`.
+        unanswered: The names of those that were not.
+        used_prefill: The entries of the prefill that answered something.
+    """
+
+    def __init__(self, memory: list[Moment], prefill: Mapping[str, Json], *, is_abandoned: bool) -> None:
+        self.steps = MemoryOf([moment for moment in memory if moment.is_step])
+        self.answers = MemoryOf([moment for moment in memory if not moment.is_step])
+        self.is_fresh = not memory
+        self.moments: list[Moment] = []
+        self.pauses: list[dict[str, Any]] = []
+        self.unanswered: list[str] = []
+        self.used_prefill: set[str] = set()
+        self._prefill = dumps(dict(prefill))
+        self._is_abandoned = is_abandoned
+        self._answers: dict[int, str | None] = {}
+        self._n_events = 0
+        self._lock = threading.Lock()
+
+    def send(self, event_json: str, /) -> int:
+        """Takes an event and returns its place."""
+        (word, event), *_ = json.loads(event_json).items()
+        with self._lock:
+            if self._is_abandoned and self.moments:
+                raise Abandoned
+            seq = self._n_events
+            self._n_events += 1
+            if word == "step_output":
+                self.moments.append(Moment(True, event["name"], event["key"], dumps(event["outcome"])))
+                self._answers[seq] = None
+            elif word == "pause":
+                self._answers[seq] = self._answer(event)
+        return seq
+
+    def wait(self, seq: int, /) -> str | None:
+        """The answer to the event of this place."""
+        if self._is_abandoned and self.moments:
+            raise Abandoned
+        return self._answers.pop(seq)
+
+    def request(self, event_json: str, /) -> str | None:
+        """`send` and `wait` in one."""
+        return self.wait(self.send(event_json))
+
+    def _answer(self, pause: dict[str, Any]) -> str | None:
+        found = _native.match_prefill(self._prefill, pause["name"])
+        if found is None:
+            self.unanswered.append(pause["name"])
+            return None
+        pattern, payload = found
+        schema = dumps(pause["schema"]) if "schema" in pause else None
+        misfit = _native.check_answer(schema, payload)
+        if misfit is not None:
+            raise AnswerMismatch(f"the prefill entry `{pattern}` does not fit pause `{pause['name']}`: {misfit}")
+        self.used_prefill.add(pattern)
+        self.pauses.append(
+            {"name": pause["name"], "schema": pause.get("schema"), "ui": pause.get("ui"), "payload": json.loads(payload)}
+        )
+        outcome = f'{{"returned":{payload}}}'
+        self.moments.append(Moment(False, pause["name"], pause["id"], outcome))
+        return outcome

@@ -1,0 +1,31 @@
+"""What differs each time it is asked: drawn once in a step, the same in every launch."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from random import Random
+from uuid import UUID, uuid4
+
+from ._flow import Flow
+
+_chance = Random()  # of its own, so that `random.seed` in a flow does not repeat what is meant to be random
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _uuid4() -> UUID:
+    return uuid4()
+
+
+def _random() -> float:
+    return _chance.random()
+
+
+now = Flow(_now, "pyhero.now", None)
+"""The time of the first run, aware, in UTC."""
+uuid = Flow(_uuid4, "pyhero.uuid4", None)
+"""A random UUID."""
+random = Flow(_random, "pyhero.random", None)
+"""A random number in [0, 1)."""

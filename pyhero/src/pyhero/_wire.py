@@ -1,0 +1,112 @@
+"""The frames of the span socket (`schema/src/frame.rs`) as JSON text.
+
+Arguments and outcomes come here as text already and are set in as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Literal, NamedTuple
+
+from ._codec import dumps
+
+SpanKind = Literal["flow_root", "step", "subflow", "pause", "other"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Source(NamedTuple):
+    """Where a function is defined: a file, and the first line of the definition."""
+
+    file: str
+    line: int
+
+    def within(self, directory: str) -> Source | None:
+        """The same place relative to a directory; None where it lies outside."""
+        inside = self.file.startswith(directory + os.sep)
+        return Source(self.file[len(directory) + 1 :], self.line) if inside else None
+
+
+def _event(word: str, fields: dict[str, object], **texts: str | None) -> str:
+    members = [f'"{name}":{dumps(value)}' for name, value in fields.items() if value is not None]
+    members += [f'"{name}":{text}' for name, text in texts.items() if text is not None]
+    return f'{{"{word}":{{{",".join(members)}}}}}'
+
+
+def now_micros() -> int:
+    """The time as the wire has it."""
+    return time.time_ns() // 1000
+
+
+def hello(protocol: int, play: str, launch: int, token: str) -> str:
+    """Who speaks."""
+    return _event("hello", {"protocol": protocol, "play": play, "launch": launch, "token": token})
+
+
+def span_start(
+    span_id: str,
+    parent_id: str | None,
+    name: str,
+    kind: SpanKind,
+    *,
+    step_key: str | None = None,
+    arguments: str | None = None,
+    source: Source | None = None,
+    replayed: bool = False,
+) -> str:
+    """A span begins; a replayed one is over at once."""
+    fields = {
+        "span_id": span_id,
+        "parent_id": parent_id,
+        "name": name,
+        "kind": kind,
+        "step_key": step_key,
+        "at": now_micros(),
+        "source_file": source and source.file,
+        "source_line": source and source.line,
+        "replayed": replayed or None,
+    }
+    return _event("span_start", fields, arguments=arguments)
+
+
+def span_end(span_id: str, status: str, error: str | None = None) -> str:
+    """A span ends. *error* is a raised exception as JSON text."""
+    return _event("span_end", {"span_id": span_id, "status": status, "at": now_micros()}, error=error)
+
+
+def span_log(span_id: str, level: str, text: str) -> str:
+    """A line for the log."""
+    return _event("span_log", {"span_id": span_id, "level": level, "text": text, "at": now_micros()})
+
+
+def span_tag(span_id: str, tags: dict[str, object]) -> str:
+    """Tags for a span."""
+    return _event("span_tag", {"span_id": span_id, "tags": tags})
+
+
+def step_output(
+    key: str, parent_path: str, name: str, arguments_hash: str, source_hash: str, span_id: str, outcome: str
+) -> str:
+    """A step has ended. *outcome* is JSON text."""
+    fields: dict[str, object] = {
+        "key": key,
+        "parent_path": parent_path,
+        "name": name,
+        "arguments_hash": arguments_hash,
+        "source_hash": source_hash,
+        "span_id": span_id,
+        "at": now_micros(),
+    }
+    return _event("step_output", fields, outcome=outcome)
+
+
+def pause(resume_id: str, name: str, schema: str | None, ui: str | None, span_id: str) -> str:
+    """A question. *schema* and *ui* are JSON text."""
+    fields: dict[str, object] = {"id": resume_id, "name": name, "kind": "pause", "span_id": span_id}
+    return _event("pause", fields, schema=schema, ui=ui)
+
+
+def result(outcome: str, *, is_definition_error: bool, left_over: list[str]) -> str:
+    """How the root flow ended; the last frame. *outcome* is JSON text."""
+    fields: dict[str, object] = {"is_definition_error": is_definition_error or None, "left_over": left_over or None}
+    return _event("result", fields, outcome=outcome)
