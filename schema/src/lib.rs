@@ -19,6 +19,7 @@ pub mod name;
 pub mod play;
 pub mod resume;
 pub mod rpc;
+pub mod service;
 pub mod span;
 pub mod step;
 pub mod time;

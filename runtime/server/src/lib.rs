@@ -1,1 +1,12 @@
-//! The Hero Logic server: supervisor, store and RPC in one program.
+//! Store, supervisor and RPC wired into one server, for `hero_logic_server` and for every command
+//! that finds no server and becomes one itself.
+//!
+//! It has no rules of its own: [`service`] turns each RPC method into calls of the supervisor and the
+//! store, one file a method, and [`errors`] maps every inner error to its outside kind once.
+
+mod errors;
+mod methods;
+mod server;
+mod service;
+
+pub use server::{Config, Server};

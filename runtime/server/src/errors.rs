@@ -1,0 +1,75 @@
+//! The one mapping from inner errors to the kinds that cross the border.
+
+use hero_core::Refusal;
+use hero_core::answer::Misfit;
+use hero_schema::{ErrorKind, RpcError};
+
+/// An error of the supervisor.
+pub(crate) fn of_supervisor(error: hero_supervisor::Error) -> RpcError {
+    use hero_supervisor::Error as E;
+    let text = error.to_string();
+    match error {
+        E::NoSuchPlay(_) => RpcError::new(ErrorKind::PlayNotFound, text)
+            .hint("`hero_logic plays` lists the plays"),
+        E::NoSuchRequest { play, .. } => RpcError::new(ErrorKind::RequestNotFound, text)
+            .hint(format!("`hero_logic show {play}` lists what it asks")),
+        E::Refused(refusal) => of_refusal(&refusal),
+        E::Store(error) => of_store(error),
+        E::Inspect { kind, message, hint } => RpcError { kind, message, hint },
+        E::SpanSocket { .. } => RpcError::new(ErrorKind::SocketUnusable, text),
+        E::File { .. } => RpcError::new(ErrorKind::StoreUnavailable, text)
+            .hint("check the owner, the mode and the free space of the data directory"),
+        E::Stopping => RpcError::new(ErrorKind::ShuttingDown, text)
+            .hint("start a server and try again; nothing was lost"),
+    }
+}
+
+/// A decision that the life of a play does not allow.
+pub(crate) fn of_refusal(refusal: &Refusal) -> RpcError {
+    let text = refusal.to_string();
+    match refusal {
+        Refusal::Illegal { .. } | Refusal::StaleLaunch { .. } => {
+            RpcError::new(ErrorKind::IllegalTransition, text)
+        }
+        Refusal::Ended { .. } => RpcError::new(ErrorKind::PlayEnded, text)
+            .hint("an ended play never changes; start a new one"),
+        Refusal::Conflict { .. } => RpcError::new(ErrorKind::ResumeConflict, text)
+            .hint("the first answer stands; `hero_logic show` tells who gave it and when"),
+        Refusal::Misfit(Misfit::Payload(_)) => RpcError::new(ErrorKind::PayloadMismatch, text)
+            .hint("the request is still open: answer again with a payload that fits its schema"),
+        Refusal::Misfit(Misfit::Schema(_)) => RpcError::new(ErrorKind::PayloadMismatch, text)
+            .hint("the flow gave this pause a schema that nothing can fit; cancel the play and mend it"),
+    }
+}
+
+/// An error of the store.
+pub(crate) fn of_store(error: hero_store::Error) -> RpcError {
+    use hero_store::Error as E;
+    let text = with_causes(&error);
+    match error {
+        E::InUse { .. } => RpcError::new(ErrorKind::StoreInUse, text)
+            .hint("stop that process, or choose another directory with --data-dir"),
+        E::BadCursor(_) => RpcError::new(ErrorKind::InvalidParams, text)
+            .hint("hand back the `next_cursor` of the page before, unchanged"),
+        E::Format { .. } => RpcError::new(ErrorKind::StoreUnavailable, text)
+            .hint("install the version that wrote it, or a newer one"),
+        E::Closed => RpcError::new(ErrorKind::ShuttingDown, text),
+        E::Conflict { .. } | E::Fenced { .. } => {
+            RpcError::new(ErrorKind::IllegalTransition, text).hint("read it again and try again")
+        }
+        E::Damaged { .. } | E::Io { .. } | E::Stopped(_) => {
+            RpcError::new(ErrorKind::StoreUnavailable, text)
+                .hint("check the free space and the health of the disk, then restart the server")
+        }
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,22 @@
+//! One file a method: what it checks, and what it calls.
+
+pub(crate) mod workflow_get;
+pub(crate) mod workflow_list;
+pub(crate) mod workflow_save;
+
+pub(crate) mod play_cancel;
+pub(crate) mod play_get;
+pub(crate) mod play_list;
+pub(crate) mod play_logs;
+pub(crate) mod play_pending_resumes;
+pub(crate) mod play_prefill;
+pub(crate) mod play_resume;
+pub(crate) mod play_run_async;
+pub(crate) mod play_spans;
+pub(crate) mod play_start;
+pub(crate) mod play_wait;
+
+pub(crate) mod inbox_list;
+pub(crate) mod stats;
+
+mod page;

@@ -1,0 +1,140 @@
+//! `play_start`
+
+use hero_core::answer;
+use hero_schema::rpc::{PlayStart, WorkflowDetail, WorkflowGet};
+use hero_schema::{
+    ErrorKind, FieldType, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, WorkflowSid,
+};
+use hero_supervisor::{NewPlay, VersionChoice};
+
+use super::workflow_get;
+use super::workflow_save::{check_name, read_version};
+use crate::errors;
+use crate::service::Service;
+
+pub(crate) async fn run(service: &Service, params: PlayStart) -> Result<Play, RpcError> {
+    start(service, params).await.map(|record| Play::new(record, Vec::new()))
+}
+
+/// Checks everything first, so that a refused start has stored nothing.
+pub(crate) async fn start(service: &Service, params: PlayStart) -> Result<PlayRecord, RpcError> {
+    if let Some(name) = &params.name {
+        check_name(name)?;
+    }
+    check_prefill(params.prefill_resumes.keys())?;
+    check_working_dir(params.working_dir.as_deref())?;
+    let code = code_of(service, &params).await?;
+    let input = params.input_data.unwrap_or_else(Json::empty_object);
+    check_input(&code.flow, &code.signature, &input)?;
+    let new = NewPlay {
+        name: params.name.unwrap_or(code.flow),
+        workflow_sid: code.workflow_sid,
+        version: code.version,
+        input,
+        prefill: params.prefill_resumes,
+        prefill_only: params.prefill_only,
+        python: params.python,
+        working_dir: params.working_dir,
+        parent: None,
+    };
+    service.supervisor.start_play(new).await.map_err(errors::of_supervisor)
+}
+
+struct Code {
+    workflow_sid: Option<WorkflowSid>,
+    version: VersionChoice,
+    flow: String,
+    signature: FlowSignature,
+}
+
+async fn code_of(service: &Service, params: &PlayStart) -> Result<Code, RpcError> {
+    match (&params.workflow_sid, &params.file) {
+        (Some(workflow), None) => {
+            let asked = WorkflowGet { workflow: workflow.clone() };
+            let WorkflowDetail { workflow, version } = workflow_get::run(service, asked).await?;
+            Ok(Code {
+                workflow_sid: Some(workflow.sid),
+                version: VersionChoice::Stored(version.sid),
+                flow: version.bundle.flow,
+                signature: version.signature,
+            })
+        }
+        (None, Some(file)) => {
+            let python = params.python.as_deref();
+            let version = read_version(service, file, params.flow.as_deref(), python).await?;
+            Ok(Code {
+                workflow_sid: None,
+                flow: version.bundle.flow.clone(),
+                signature: version.signature.clone(),
+                version: VersionChoice::New(Box::new(version)),
+            })
+        }
+        _ => Err(RpcError::new(
+            ErrorKind::InvalidParams,
+            "give exactly one of `workflow_sid` and `file`",
+        )),
+    }
+}
+
+/// Refuses prefill patterns that can match no pause.
+pub(crate) fn check_prefill<'a>(patterns: impl Iterator<Item = &'a String>) -> Result<(), RpcError> {
+    for pattern in patterns {
+        if pattern.is_empty() || pattern.chars().any(char::is_control) {
+            let message = format!("{pattern:?} is no prefill pattern");
+            return Err(RpcError::new(ErrorKind::InvalidName, message)
+                .hint("a pattern is the name of a pause, or a glob such as `approve*`"));
+        }
+    }
+    Ok(())
+}
+
+fn check_working_dir(dir: Option<&str>) -> Result<(), RpcError> {
+    match dir {
+        Some(dir) if !std::path::Path::new(dir).is_absolute() => {
+            let message = format!("working directory `{dir}` is not an absolute path");
+            Err(RpcError::new(ErrorKind::InvalidParams, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_input(flow: &str, signature: &FlowSignature, input: &Json) -> Result<(), RpcError> {
+    let misfit = if input.text().trim_start().starts_with('{') {
+        answer::check(signature.input_schema.as_ref(), input).err().map(|misfit| misfit.to_string())
+    } else {
+        Some("the inputs are not a JSON object".into())
+    };
+    match misfit {
+        None => Ok(()),
+        Some(misfit) => {
+            let message = format!("the inputs do not fit `{flow}`: {misfit}");
+            Err(RpcError::new(ErrorKind::InputMismatch, message)
+                .hint(format!("the flow takes {flow}({})", parameters(&signature.inputs))))
+        }
+    }
+}
+
+/// `version: string, dry_run: boolean = false`
+fn parameters(fields: &[FlowField]) -> String {
+    let parameter = |field: &FlowField| {
+        let declared = field.field_type.map_or(String::new(), |t| format!(": {}", word(t)));
+        let default = match &field.default {
+            Some(default) => format!(" = {default}"),
+            None if field.required => String::new(),
+            None => " = …".into(),
+        };
+        format!("{}{declared}{default}", field.name)
+    };
+    fields.iter().map(parameter).collect::<Vec<_>>().join(", ")
+}
+
+fn word(field_type: FieldType) -> &'static str {
+    match field_type {
+        FieldType::String => "string",
+        FieldType::Number => "number",
+        FieldType::Integer => "integer",
+        FieldType::Boolean => "boolean",
+        FieldType::Object => "object",
+        FieldType::Array => "array",
+    }
+}

@@ -1,0 +1,104 @@
+//! A server from its start to its stop.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hero_rpc::paths::Paths;
+use hero_schema::{ErrorKind, RpcError};
+use hero_store::{SledStore, Store};
+use hero_supervisor::{Settings, Supervisor};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::errors;
+use crate::service::Service;
+
+/// How long a process has between SIGTERM and SIGKILL, and to its next step when the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Where a server works.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its data directory and its sockets.
+    pub paths: Paths,
+    /// The interpreter of plays that name none; None looks for one.
+    pub python: Option<PathBuf>,
+    /// Whether plays that have no process are relaunched at start.
+    pub recover: bool,
+}
+
+/// A running server.
+pub struct Server {
+    supervisor: Supervisor,
+    store: Arc<dyn Store>,
+    stop_accepting: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+    rpc_socket: PathBuf,
+}
+
+impl Server {
+    /// Opens the store, binds the sockets, answers calls from now on, and relaunches what an earlier
+    /// server left behind.
+    ///
+    /// # Errors
+    /// The data directory is in use or damaged, or a socket cannot be bound. Nothing keeps running.
+    pub async fn start(config: Config) -> Result<Self, RpcError> {
+        let paths = config.paths;
+        let store = open_store(&paths.store_dir()).await?;
+        let rpc_socket = paths.rpc_socket();
+        let listener = hero_rpc::socket::bind(&rpc_socket)?;
+        let settings = Settings {
+            run_dir: paths.run_dir(),
+            bundles_dir: paths.bundles_dir(),
+            span_socket: paths.span_socket(),
+            rpc_socket: rpc_socket.clone(),
+            python: config.python,
+            grace: GRACE,
+        };
+        let supervisor =
+            Supervisor::start(settings, store.clone()).await.map_err(errors::of_supervisor)?;
+        if config.recover {
+            supervisor.recover().await.map_err(errors::of_supervisor)?;
+        }
+        let service = Service::new(supervisor.clone(), store.clone(), paths.data_dir);
+        let (stop_accepting, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(hero_rpc::server::serve(listener, Arc::new(service), async {
+            let _ = stopped.await;
+        }));
+        Ok(Self { supervisor, store, stop_accepting, serving, rpc_socket })
+    }
+
+    /// Returns once no launch is under way: every play has ended or waits.
+    pub async fn idle(&self) {
+        self.supervisor.idle().await;
+    }
+
+    /// Stops accepting, lets launches come to their next step within the grace, and closes the store.
+    /// Plays that were interrupted go on with the next server.
+    ///
+    /// # Errors
+    /// The store could not write its last batch; what was acknowledged is safe.
+    pub async fn stop(self) -> Result<(), RpcError> {
+        // Removed first, so that a command that comes now becomes a server of its own afterwards.
+        let _ = std::fs::remove_file(&self.rpc_socket);
+        let _ = self.stop_accepting.send(());
+        self.supervisor.stop().await;
+        // Whoever still waits for a play has lost the server anyway.
+        self.serving.abort();
+        self.store.close().await.map_err(errors::of_store)
+    }
+}
+
+/// Opening may read much; it has a thread of its own for that.
+async fn open_store(dir: &Path) -> Result<Arc<dyn Store>, RpcError> {
+    let dir = dir.to_owned();
+    let opened = tokio::task::spawn_blocking(move || SledStore::open(&dir)).await;
+    let store = opened
+        .map_err(|panic| {
+            let message = format!("failed to open the store: {panic}");
+            RpcError::new(ErrorKind::StoreUnavailable, message)
+        })?
+        .map_err(errors::of_store)?;
+    Ok(Arc::new(store))
+}

@@ -1,0 +1,116 @@
+//! `LogicService`: which method is served by which file.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hero_rpc::health::Health;
+use hero_rpc::server::{Caller, Dispatch};
+use hero_schema::{ErrorKind, Json, PlayRecord, PlaySid, RpcError};
+use hero_store::Store;
+use hero_supervisor::Supervisor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{errors, methods};
+
+/// The version of this server.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What the methods work with.
+pub(crate) struct Service {
+    pub(crate) supervisor: Supervisor,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) data_dir: PathBuf,
+}
+
+impl Service {
+    pub(crate) fn new(supervisor: Supervisor, store: Arc<dyn Store>, data_dir: PathBuf) -> Self {
+        Self { supervisor, store, data_dir }
+    }
+
+    /// A play that must be there.
+    pub(crate) async fn record(&self, play: &PlaySid) -> Result<PlayRecord, RpcError> {
+        let found = self.store.play(play).await.map_err(errors::of_store)?;
+        found.ok_or_else(|| {
+            errors::of_supervisor(hero_supervisor::Error::NoSuchPlay(play.clone()))
+        })
+    }
+}
+
+/// Reads the parameters, runs the method, prints the result.
+macro_rules! serve {
+    ($service:ident, $params:ident, $method:ident $(, $extra:expr)?) => {
+        printed(&methods::$method::run($service, read(&$params)? $(, $extra)?).await?)
+    };
+}
+
+#[async_trait]
+impl Dispatch for Service {
+    async fn call(&self, method: &str, params: Json, caller: Caller) -> Result<Json, RpcError> {
+        match method {
+            "workflow_save" => serve!(self, params, workflow_save),
+            "workflow_get" => serve!(self, params, workflow_get),
+            "workflow_list" => serve!(self, params, workflow_list),
+            "play_start" => serve!(self, params, play_start),
+            "play_run_async" => serve!(self, params, play_run_async),
+            "play_get" => serve!(self, params, play_get),
+            "play_list" => serve!(self, params, play_list),
+            "play_wait" => serve!(self, params, play_wait),
+            "play_resume" => serve!(self, params, play_resume, caller),
+            "play_pending_resumes" => serve!(self, params, play_pending_resumes),
+            "play_prefill" => serve!(self, params, play_prefill),
+            "play_cancel" => serve!(self, params, play_cancel),
+            "play_logs" => serve!(self, params, play_logs),
+            "play_spans" => serve!(self, params, play_spans),
+            "inbox_list" => serve!(self, params, inbox_list),
+            "stats" => serve!(self, params, stats),
+            _ => {
+                let message = format!("there is no method `LogicService.{method}`");
+                Err(RpcError::new(ErrorKind::MethodNotFound, message)
+                    .hint("GET /openrpc.json lists the methods"))
+            }
+        }
+    }
+
+    fn health(&self) -> Health {
+        Health {
+            status: "ok".into(),
+            version: VERSION.into(),
+            data_dir: self.data_dir.display().to_string(),
+            pid: std::process::id(),
+        }
+    }
+
+    fn openrpc(&self) -> &'static str {
+        include_str!("../../../schema/openrpc.json")
+    }
+}
+
+fn read<P: DeserializeOwned>(params: &Json) -> Result<P, RpcError> {
+    params.read().map_err(|error| {
+        RpcError::new(ErrorKind::InvalidParams, format!("the parameters do not fit: {error}"))
+            .hint("GET /openrpc.json describes them")
+    })
+}
+
+fn printed(result: &impl Serialize) -> Result<Json, RpcError> {
+    Json::of(result).map_err(|error| {
+        RpcError::new(ErrorKind::Internal, format!("the result has no JSON form: {error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use hero_schema::rpc::METHODS;
+
+    #[test]
+    fn every_method_of_the_schema_is_served() {
+        let source = include_str!("service.rs");
+        for method in METHODS {
+            let arm = format!("\"{}\" => serve!", method.name);
+            assert!(source.contains(&arm), "no arm for {}", method.name);
+        }
+        assert_eq!(source.matches(" => serve!(self").count(), METHODS.len());
+    }
+}
