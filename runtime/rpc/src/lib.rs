@@ -1,6 +1,18 @@
-//! JSON-RPC 2.0 over HTTP on a Unix socket: server glue and a client.
+//! JSON-RPC 2.0 over HTTP on a Unix socket: a client, and the glue of a server.
 //!
-//! This room knows envelopes, sockets and peers, and no plays: what a method does is behind a trait
-//! that the server implements.
+//! This room carries methods and knows none of them: no play, no store. [`Client`] is what programs
+//! talk with; [`server`] turns a socket and a [`server::Dispatch`] into a service; [`paths`] says where
+//! the sockets and the data of an installation are. On both ends the peer must belong to the same
+//! user of the machine.
 
+pub mod client;
 pub mod paths;
+pub mod server;
+
+mod envelope;
+mod health;
+mod socket;
+
+pub use client::Client;
+pub use health::Health;
+pub use paths::Paths;

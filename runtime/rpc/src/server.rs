@@ -1,0 +1,1 @@
+//! The glue of a server: a private socket, the HTTP routes, and what carries a call out.
