@@ -5,9 +5,9 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import pyhero
 import pytest
 
-import pyhero
 from support.hero import SCRIPTS, Hero
 
 PROGRAMS = ["hero_logic", "hero_logic_server", "hero_logic_admin"]

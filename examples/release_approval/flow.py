@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pyhero import ask_user, flow
+
 from demo_repository import create_demo_repository
 from git import git
-from pyhero import ask_user, flow
 
 PERCENT_OF_USERS = {"canary": 5, "half": 50, "everyone": 100}
 
