@@ -1,1 +1,0 @@
-//! The Hero Logic web UI: an RPC client like any other.
