@@ -17,7 +17,8 @@ use tokio::net::UnixStream;
 use hero_schema::rpc::BODY_BYTES_MAX;
 use hero_schema::{ErrorKind, Json, RpcError};
 
-use crate::{Health, envelope, socket};
+use crate::health::Health;
+use crate::{envelope, socket};
 
 /// How long a server may take to say that it is well.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);

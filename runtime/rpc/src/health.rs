@@ -14,15 +14,3 @@ pub struct Health {
     /// Its process.
     pub pid: u32,
 }
-
-impl Health {
-    /// The health of this process.
-    pub fn of_this_process(version: &str, data_dir: &std::path::Path) -> Self {
-        Self {
-            status: "ok".into(),
-            version: version.into(),
-            data_dir: data_dir.display().to_string(),
-            pid: std::process::id(),
-        }
-    }
-}

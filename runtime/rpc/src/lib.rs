@@ -6,13 +6,11 @@
 //! user of the machine.
 
 pub mod client;
+pub mod health;
 pub mod paths;
 pub mod server;
+pub mod socket;
 
 mod envelope;
-mod health;
-mod socket;
 
 pub use client::Client;
-pub use health::Health;
-pub use paths::Paths;

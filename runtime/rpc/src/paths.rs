@@ -1,97 +1,90 @@
-//! Where an installation keeps its data and its sockets: one rule for all programs.
+//! Where a server keeps its data and its sockets. Names paths only; creates nothing.
 
-use std::env;
 use std::path::{Path, PathBuf};
 
-use hero_schema::{ErrorKind, RpcError, env as names};
+use hero_schema::env;
 
-/// The places of one installation. Nothing is created or looked at before it is used.
+/// The folder of this service in a directory of sockets.
+const SERVICE_DIR: &str = "hero_logic";
+
+/// The directories of one server; both absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    data_dir: PathBuf,
-    socket_dir: PathBuf,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// The directory that holds `hero_logic/*.sock`; services may share it.
+    pub socket_dir: PathBuf,
 }
 
 impl Paths {
-    /// Takes what was given, else `$HERO_HOME` and `$HERO_SOCKET_DIR`, else `~/hero` and
-    /// `<data dir>/var/sockets`. A variable that is empty counts as not set, and a relative path is
-    /// taken from the current directory.
-    ///
-    /// # Errors
-    /// No data directory is given and there is no home directory.
-    pub fn resolve(
-        data_dir: Option<PathBuf>,
-        socket_dir: Option<PathBuf>,
-    ) -> Result<Self, RpcError> {
-        let data_dir = data_dir.or_else(|| variable(names::HOME)).or_else(default_data_dir);
-        let Some(data_dir) = data_dir else {
-            return Err(RpcError::new(
-                ErrorKind::InvalidParams,
-                "no data directory is given and `$HOME` is not set",
-            )
-            .hint(format!("set {}, or give --data-dir", names::HOME)));
-        };
-        let data_dir = absolute(data_dir)?;
-        let socket_dir = match socket_dir.or_else(|| variable(names::SOCKET_DIR)) {
-            Some(dir) => absolute(dir)?,
-            None => data_dir.join("var/sockets"),
-        };
-        Ok(Self { data_dir, socket_dir })
+    /// The directories as given. None takes `$HERO_HOME`, else `~/hero`, for the data, and
+    /// `$HERO_SOCKET_DIR`, else `var/sockets` in the data directory, for the sockets.
+    pub fn new(data_dir: Option<PathBuf>, socket_dir: Option<PathBuf>) -> Self {
+        let data_dir = data_dir.or_else(|| from_env(env::HOME)).unwrap_or_else(home);
+        let socket_dir = socket_dir
+            .or_else(|| from_env(env::SOCKET_DIR))
+            .unwrap_or_else(|| data_dir.join("var/sockets"));
+        Self { data_dir: absolute(&data_dir), socket_dir: absolute(&socket_dir) }
     }
 
-    /// What everything else lies in, unless the sockets are elsewhere. Absolute.
-    pub fn data_dir(&self) -> &Path {
-        &self.data_dir
+    /// The socket of the JSON-RPC server.
+    pub fn rpc_socket(&self) -> PathBuf {
+        self.service_dir().join("rpc.sock")
     }
 
-    /// The store. One process at a time holds it.
+    /// The socket on which launches report.
+    pub fn span_socket(&self) -> PathBuf {
+        self.service_dir().join("span.sock")
+    }
+
+    /// The socket of the web UI.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.service_dir().join("admin.sock")
+    }
+
+    /// The file that holds the address of the web UI.
+    pub fn admin_url_file(&self) -> PathBuf {
+        self.service_dir().join("admin.url")
+    }
+
+    /// The plays.
     pub fn store_dir(&self) -> PathBuf {
         self.data_dir.join("store")
     }
 
-    /// Unpacked versions; can be made again from the store.
-    pub fn bundles_dir(&self) -> PathBuf {
-        self.data_dir.join("bundles")
-    }
-
-    /// The files of running launches.
+    /// What launches need while they run.
     pub fn run_dir(&self) -> PathBuf {
         self.data_dir.join("run")
     }
 
-    /// Where the JSON-RPC server listens.
-    pub fn rpc_socket(&self) -> PathBuf {
-        self.socket("rpc.sock")
+    /// The code of every version.
+    pub fn bundles_dir(&self) -> PathBuf {
+        self.data_dir.join("bundles")
     }
 
-    /// Where launches report.
-    pub fn span_socket(&self) -> PathBuf {
-        self.socket("span.sock")
+    /// What the programs log when no terminal shows it.
+    pub fn log_dir(&self) -> PathBuf {
+        self.data_dir.join("var/log")
     }
 
-    /// Where the web UI listens.
-    pub fn admin_socket(&self) -> PathBuf {
-        self.socket("admin.sock")
-    }
-
-    fn socket(&self, name: &str) -> PathBuf {
-        self.socket_dir.join("hero_logic").join(name)
+    fn service_dir(&self) -> PathBuf {
+        self.socket_dir.join(SERVICE_DIR)
     }
 }
 
-fn default_data_dir() -> Option<PathBuf> {
-    variable("HOME").map(|home| home.join("hero"))
+/// A variable that is set to nothing counts as not set.
+fn from_env(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-fn variable(name: &str) -> Option<PathBuf> {
-    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+fn home() -> PathBuf {
+    std::env::home_dir().unwrap_or_default().join("hero")
 }
 
-fn absolute(path: PathBuf) -> Result<PathBuf, RpcError> {
-    std::path::absolute(&path).map_err(|error| {
-        let message = format!("failed to make `{}` absolute: {error}", path.display());
-        RpcError::new(ErrorKind::InvalidParams, message)
-    })
+/// Fails only for an empty path or a working directory that is gone; then the path stays as it is
+/// and the first use of it says what is wrong.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 #[cfg(test)]
@@ -99,21 +92,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sockets_lie_in_the_data_directory_unless_they_are_put_elsewhere() {
-        // The environment of the test run may name a socket directory.
-        if variable(names::SOCKET_DIR).is_none() {
-            let paths = Paths::resolve(Some("/d".into()), None).expect("absolute");
-            assert_eq!(paths.rpc_socket(), Path::new("/d/var/sockets/hero_logic/rpc.sock"));
-        }
-        let paths = Paths::resolve(Some("/d".into()), Some("/s".into())).expect("absolute");
-        assert_eq!(paths.span_socket(), Path::new("/s/hero_logic/span.sock"));
+    fn sockets_live_in_the_data_directory_unless_told_otherwise() {
+        let paths = Paths::new(Some("/d".into()), Some("/s".into()));
+        assert_eq!(paths.rpc_socket(), Path::new("/s/hero_logic/rpc.sock"));
         assert_eq!(paths.store_dir(), Path::new("/d/store"));
+        if std::env::var_os(env::SOCKET_DIR).is_none() {
+            let paths = Paths::new(Some("/d".into()), None);
+            assert_eq!(paths.span_socket(), Path::new("/d/var/sockets/hero_logic/span.sock"));
+        }
     }
 
     #[test]
-    fn a_relative_directory_is_taken_from_the_current_one() {
-        let paths = Paths::resolve(Some("d".into()), Some("s".into())).expect("absolute");
-        assert!(paths.data_dir().is_absolute() && paths.data_dir().ends_with("d"));
-        assert!(paths.admin_socket().is_absolute());
+    fn relative_directories_are_made_absolute() {
+        let here = std::env::current_dir().expect("there is a working directory");
+        let paths = Paths::new(Some("d".into()), Some("s".into()));
+        assert_eq!((paths.data_dir, paths.socket_dir), (here.join("d"), here.join("s")));
     }
 }
