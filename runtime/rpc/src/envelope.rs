@@ -60,7 +60,7 @@ impl Call {
 }
 
 /// The error for a method that nobody knows.
-pub(crate) fn method_not_found(method: &str) -> RpcError {
+pub fn method_not_found(method: &str) -> RpcError {
     let message = format!("there is no method `{}`", shortened(method));
     RpcError::new(ErrorKind::MethodNotFound, message)
         .hint("`GET /openrpc.json` lists the methods; each begins with `LogicService.`")
@@ -167,14 +167,22 @@ fn invalid(reason: &str) -> RpcError {
     RpcError::new(ErrorKind::InvalidRequest, format!("not a JSON-RPC 2.0 request: {reason}"))
 }
 
-/// What strangers wrote, fit to stand in a message of one line.
+/// What strangers wrote, fit to stand in a message.
 fn shortened(text: &str) -> String {
     const CHARS_MAX: usize = 100;
-    let mut short: String = text.chars().take(CHARS_MAX).flat_map(char::escape_debug).collect();
-    if text.chars().nth(CHARS_MAX).is_some() {
-        short.push('…');
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
-    short
+}
+
+/// Messages quote what strangers wrote, and are read on terminals.
+fn one_line(message: &str) -> String {
+    let escaped = |c: char| match c {
+        c if c.is_control() => c.escape_default().collect(),
+        c => String::from(c),
+    };
+    message.chars().map(escaped).collect()
 }
 
 // --- Responses --------------------------------------------------------------------------------
@@ -215,7 +223,7 @@ pub(crate) fn response(id: &Json, outcome: Result<Json, RpcError>) -> Json {
         Ok(result) => Json::of(&Answered { jsonrpc: "2.0", id, result: &result }),
         Err(RpcError { kind, message, hint }) => {
             let data = WireErrorData { kind: kind.word().into(), hint };
-            let error = WireError { code: kind.code(), message, data };
+            let error = WireError { code: kind.code(), message: one_line(&message), data };
             Json::of(&Refused { jsonrpc: "2.0", id, error })
         }
     };

@@ -12,5 +12,6 @@ pub mod server;
 pub mod socket;
 
 mod envelope;
+mod routes;
 
 pub use client::Client;
