@@ -23,6 +23,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Listener {
     listener: UnixListener,
     path: PathBuf,
+    /// Device and inode of the file that was bound.
+    identity: Option<(u64, u64)>,
 }
 
 /// Binds a private socket; must be called within a Tokio runtime.
@@ -46,7 +48,7 @@ pub fn bind(path: &Path) -> Result<Listener, RpcError> {
         Ok(listener)
     });
     match bound {
-        Ok(listener) => Ok(Listener { listener, path: path.to_owned() }),
+        Ok(listener) => Ok(Listener { listener, path: path.to_owned(), identity: identity(path) }),
         Err(error) => Err(unusable(path, &error.to_string())),
     }
 }
@@ -78,13 +80,18 @@ impl Listener {
 }
 
 impl Drop for Listener {
-    /// Removes the socket while it is still listened on: until then no other server takes its place,
-    /// so it is certainly our own that goes.
+    /// Removes the socket, unless that of another server has taken its place. Until it is removed it
+    /// is listened on, so that nobody takes its place in between.
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::debug!(%error, socket = %self.path.display(), "socket was not removed");
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            // Whoever comes next replaces it as the socket of a server that is gone.
+            let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// Refuses a path that no Unix socket can have.
