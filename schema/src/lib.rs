@@ -23,6 +23,7 @@ pub mod service;
 pub mod span;
 pub mod step;
 pub mod time;
+pub mod ui;
 pub mod workflow;
 
 #[cfg(feature = "describe")]

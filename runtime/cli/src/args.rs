@@ -1,0 +1,416 @@
+//! What can be said on the command line, and the help that explains it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind as ClapError};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use hero_schema::rpc::Until;
+use hero_schema::{ErrorKind, Json, LogLevel, PlaySid, PlayStatus, RpcError, exit};
+
+use crate::inputs;
+use crate::output::Output;
+
+const EXAMPLES: &str = "\
+Examples:
+  hero_logic run release.py -i version=1.4     run a flow until it ends or asks
+  hero_logic inbox                             what waits for an answer
+  hero_logic resume 01jq… approve true         answer it; the play goes on where it stood
+  hero_logic plays --status failed             look for trouble
+  hero_logic show 01jq…                        see what a play did
+  hero_logic --start                           keep a server running in the background
+
+No server is needed: a command that finds none becomes one for as long as it takes.
+
+Exit codes: 0 success · 1 failed · 2 not carried out as given · 75 waits for an answer ·
+124 timed out · 130 cancelled or interrupted";
+
+/// Runs durable Python flows: they stop at a question, hold no process while it is open, and go on
+/// where they stood.
+#[derive(Debug, Parser)]
+#[command(name = "hero_logic", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(flatten)]
+    pub(crate) services: ServiceFlags,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The data directory [default: $HERO_HOME, else ~/hero]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Print one JSON object instead of words; errors too, on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Also into files and pipes
+    Always,
+    /// Not at all
+    Never,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct ServiceFlags {
+    /// Start the server and the admin UI in the background
+    #[arg(long)]
+    pub(crate) start: bool,
+    /// Stop both; plays that are interrupted go on later
+    #[arg(long)]
+    pub(crate) stop: bool,
+    /// Tell whether both are running, and where
+    #[arg(long)]
+    pub(crate) status: bool,
+    /// Print the manifest of this program and do nothing else
+    #[arg(long)]
+    pub(crate) info: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a flow until it has ended or asks something
+    Run(Run),
+    /// List plays, newest first
+    Plays(Plays),
+    /// Show what a play did, what it asks and how to answer
+    Show(Show),
+    /// Answer what a play asks, and follow it on
+    Resume(Resume),
+    /// List everything that waits for an answer
+    Inbox,
+    /// Wait until a play has ended
+    Wait(Wait),
+    /// Print the log of a play
+    Logs(Logs),
+    /// End a play
+    Cancel(Cancel),
+    /// Save flows under a name, and look at them
+    #[command(subcommand)]
+    Workflow(Workflow),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+On a terminal the call tree is drawn while the play runs, and questions are asked right there.
+Elsewhere the command ends at an open question with exit code 75 and says how to answer it.
+Ctrl-C leaves the play for later; twice ends the command at once.
+
+An input is JSON where it parses, else text; where the flow wants text, it is text.
+
+Examples:
+  hero_logic run release.py -i version=1.4 -i dry_run=true
+  hero_logic run flows.py:nightly --input-file inputs.json
+  hero_logic run release --prefill approve=true --prefill 'review*=\"fine\"' --prefill-only
+  hero_logic run release.py --json | jq .output_data")]
+pub(crate) struct Run {
+    /// A file with a flow, as FILE.py or FILE.py:FLOW, or the name or sid of a saved workflow
+    #[arg(value_name = "FILE.py[:FLOW] | WORKFLOW")]
+    pub(crate) target: String,
+    /// An argument of the flow; may be repeated
+    #[arg(short, long = "input", value_name = "KEY=VALUE", value_parser = inputs::pair)]
+    pub(crate) input: Vec<inputs::Pair>,
+    /// A file with all arguments as a JSON object; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input_file: Option<PathBuf>,
+    /// An answer given ahead to pauses of this name or glob; may be repeated
+    #[arg(long, value_name = "NAME=JSON", value_parser = inputs::prefill)]
+    pub(crate) prefill: Vec<(String, Json)>,
+    /// A file with answers given ahead, as a JSON object
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prefill_file: Option<PathBuf>,
+    /// Fail at a pause that no prefill covers, instead of waiting
+    #[arg(long)]
+    pub(crate) prefill_only: bool,
+    /// What to call the play [default: the name of the flow]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Return once the play is stored; a server carries it
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Plays {
+    /// Only plays in this status
+    #[arg(long, value_parser = status_parser())]
+    pub(crate) status: Option<PlayStatus>,
+    /// Only plays of this workflow, by name or sid
+    #[arg(long)]
+    pub(crate) workflow: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The sid of the play
+    #[arg(value_parser = play_sid)]
+    pub(crate) play: PlaySid,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The answer is JSON: true, 42, '\"some text\"', '{\"amount\": 3}'. Without one the question is asked on the
+terminal. Giving the same answer again changes nothing; a different one is refused.
+
+Examples:
+  hero_logic resume 01jq… approve true
+  hero_logic resume 01jq… comment '\"looks good\"' --detach")]
+pub(crate) struct Resume {
+    /// The sid of the play
+    #[arg(value_parser = play_sid)]
+    pub(crate) play: PlaySid,
+    /// The name of the question, or its id where several share the name
+    #[arg(value_name = "NAME_OR_ID")]
+    pub(crate) request: String,
+    /// The answer
+    #[arg(value_name = "JSON", allow_hyphen_values = true)]
+    pub(crate) answer: Option<String>,
+    /// Return once the answer is stored
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Where no server carries the play, this command does. Exits 124 when the timeout passes first.")]
+pub(crate) struct Wait {
+    /// The sid of the play
+    #[arg(value_parser = play_sid)]
+    pub(crate) play: PlaySid,
+    /// What to wait for
+    #[arg(long, value_name = "WHAT", default_value = "settled")]
+    pub(crate) until: WaitUntil,
+    /// Give up after so many seconds [default: never]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<f64>,
+}
+
+/// What `wait` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WaitUntil {
+    /// Success, failed, cancelled or timed out
+    Ended,
+    /// Ended, or waiting for an answer
+    Settled,
+}
+
+impl From<WaitUntil> for Until {
+    fn from(until: WaitUntil) -> Self {
+        match until {
+            WaitUntil::Ended => Self::Ended,
+            WaitUntil::Settled => Self::Settled,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The sid of the play
+    #[arg(value_parser = play_sid)]
+    pub(crate) play: PlaySid,
+    /// Go on printing what comes until the play has ended
+    #[arg(short, long, conflicts_with = "json")]
+    pub(crate) follow: bool,
+    /// Only lines at least this loud
+    #[arg(long)]
+    pub(crate) level: Option<Level>,
+}
+
+/// How loud a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    /// Everything
+    Debug,
+    /// Without what is for the author only
+    Info,
+    /// What was unexpected
+    Warning,
+    /// What failed
+    Error,
+}
+
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Debug => Self::Debug,
+            Level::Info => Self::Info,
+            Level::Warning => Self::Warning,
+            Level::Error => Self::Error,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    /// The sid of the play
+    #[arg(value_parser = play_sid)]
+    pub(crate) play: PlaySid,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Workflow {
+    /// Save a flow and the files it imports as the current version of a workflow
+    Save {
+        /// A file with a flow, as FILE.py or FILE.py:FLOW
+        #[arg(value_name = "FILE.py[:FLOW]")]
+        file: String,
+        /// What to call the workflow
+        #[arg(long)]
+        name: String,
+    },
+    /// List the workflows by name
+    List,
+    /// Show what a workflow takes and gives
+    Show {
+        /// The name or sid of the workflow
+        name: String,
+    },
+}
+
+/// A command line that was not understood, or one that only asks for help.
+pub(crate) struct Unread {
+    error: clap::Error,
+    wants_json: bool,
+}
+
+/// Reads the arguments.
+pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, Unread> {
+    Cli::try_parse_from(arguments).map_err(|error| {
+        let wants_json = arguments.iter().any(|word| word == "--json");
+        Unread { error, wants_json }
+    })
+}
+
+impl Unread {
+    /// Prints the help that was asked for, or what was wrong; returns the exit code.
+    pub(crate) fn print(self) -> i32 {
+        if !self.error.use_stderr() || self.is_bare() {
+            // Standard output that has been closed is no reason to fail.
+            let _ = self.error.print();
+            return if self.is_bare() { exit::USAGE } else { exit::SUCCESS };
+        }
+        Output::new(self.wants_json, Color::Never).refuse(&refusal(&self.error));
+        exit::USAGE
+    }
+
+    fn is_bare(&self) -> bool {
+        self.error.kind() == ClapError::DisplayHelpOnMissingArgumentOrSubcommand
+    }
+}
+
+/// What was wrong, in one line and a hint, as everywhere else.
+fn refusal(error: &clap::Error) -> RpcError {
+    let rendered = error.render().to_string();
+    let told = rendered.strip_prefix("error: ").unwrap_or(&rendered);
+    // Behind the first empty line come tips and the usage.
+    let what = told.lines().take_while(|line| !line.trim().is_empty());
+    let message = what.map(str::trim).collect::<Vec<_>>().join(" ");
+    let similar =
+        [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
+            .into_iter()
+            .find_map(|kind| error.get(kind));
+    let hint = match similar {
+        Some(ContextValue::String(word)) => format!("did you mean `{word}`?"),
+        Some(ContextValue::Strings(words)) if !words.is_empty() => {
+            format!("did you mean `{}`?", words.join("` or `"))
+        }
+        _ => "add `--help` for what can be said here".to_owned(),
+    };
+    RpcError::new(ErrorKind::InvalidParams, message).hint(hint)
+}
+
+fn play_sid(text: &str) -> Result<PlaySid, std::convert::Infallible> {
+    // Sids are lower-case; people copy them from places that are not.
+    Ok(PlaySid::new(text.trim().to_lowercase()))
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds < 1e9 => Ok(seconds),
+        _ => Err("expected a number of seconds above 0".into()),
+    }
+}
+
+fn status_parser() -> impl TypedValueParser<Value = PlayStatus> {
+    PossibleValuesParser::new(PlayStatus::ALL.map(PlayStatus::word)).map(|word| {
+        let known = PlayStatus::ALL.into_iter().find(|status| status.word() == word);
+        known.expect("the parser lets only these words through")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, RpcError> {
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        parse(&words).map_err(|unread| refusal(&unread.error))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_behind_the_command() {
+        for line in ["hero_logic --json plays", "hero_logic plays --json"] {
+            assert!(read(line).expect("reads").global.json, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_answer_may_be_a_negative_number() {
+        let cli = read("hero_logic resume 01JQ amount -3 --detach").expect("reads");
+        let Some(Command::Resume(resume)) = cli.command else { panic!("another command") };
+        assert_eq!((resume.answer.as_deref(), resume.detach), (Some("-3"), true));
+        assert_eq!(resume.play.as_str(), "01jq");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_one_line_with_a_hint() {
+        let cases = [
+            ("hero_logic xyz", "unrecognized subcommand 'xyz'", "--help"),
+            ("hero_logic play", "unrecognized subcommand 'play'", "`plays`"),
+            ("hero_logic plays --stat x", "unexpected argument '--stat' found", "--status"),
+            ("hero_logic plays --status sleeping", "invalid value 'sleeping'", "--help"),
+            ("hero_logic plays --limit 0", "invalid value '0'", "--help"),
+            ("hero_logic run", "required arguments were not provided", "--help"),
+            ("hero_logic run a.py -i name", "no `=`", "--help"),
+            ("hero_logic --start --stop", "cannot be used with", "--help"),
+            ("hero_logic logs 01jq -f --json", "cannot be used with", "--help"),
+        ];
+        for (line, message, hint) in cases {
+            let error = read(line).expect_err(line);
+            assert!(error.message.contains(message), "{line}: {}", error.message);
+            assert!(!error.message.contains('\n'), "{line}: {}", error.message);
+            let told = error.hint.expect("a hint");
+            assert!(told.contains(hint), "{line}: {told}");
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! The Hero Logic command line.

@@ -1,0 +1,261 @@
+//! The call tree of a play: the spans of all launches as one tree, and its lines.
+//!
+//! A call has the same span id in every launch, so what ran in one and was replayed in the next is
+//! one node that says so.
+
+use std::collections::BTreeMap;
+
+use hero_schema::{LaunchNumber, Span, SpanId, SpanKind, SpanStatus, Timestamp};
+
+use crate::output::Paint;
+use crate::text;
+
+const NAME_CHARS_MAX: usize = 60;
+const ERROR_CHARS_MAX: usize = 100;
+
+/// One call, over all launches that reached it.
+#[derive(Debug)]
+pub(crate) struct Node<'a> {
+    /// The records of the call, by launch.
+    records: Vec<&'a Span>,
+    children: Vec<Node<'a>>,
+}
+
+/// The spans of a play as trees: one for each root, in the order in which calls were first reached.
+pub(crate) fn grow(spans: &[Span]) -> Vec<Node<'_>> {
+    let mut calls: BTreeMap<&SpanId, Vec<&Span>> = BTreeMap::new();
+    for span in spans {
+        calls.entry(&span.span_id).or_default().push(span);
+    }
+    let mut below: BTreeMap<Option<&SpanId>, Vec<Vec<&Span>>> = BTreeMap::new();
+    for mut records in calls.values().cloned() {
+        records.sort_by_key(|span| (span.launch, span.seq));
+        // A parent that is not there is no reason to hide what lies below it.
+        let parent = records[0].parent_id.as_ref().filter(|id| calls.contains_key(id));
+        below.entry(parent).or_default().push(records);
+    }
+    nodes(None, &mut below)
+}
+
+fn nodes<'a>(
+    parent: Option<&'a SpanId>,
+    below: &mut BTreeMap<Option<&'a SpanId>, Vec<Vec<&'a Span>>>,
+) -> Vec<Node<'a>> {
+    let mut calls = below.remove(&parent).unwrap_or_default();
+    calls.sort_by_key(|records| (records[0].launch, records[0].seq));
+    let node = |records: Vec<&'a Span>| {
+        let children = nodes(Some(&records[0].span_id), below);
+        Node { records, children }
+    };
+    calls.into_iter().map(node).collect()
+}
+
+impl Node<'_> {
+    fn last(&self) -> &Span {
+        self.records.last().expect("a call has at least one record")
+    }
+
+    /// The record that tells how the call stands: the last one, and for a replayed call the one whose
+    /// outcome was remembered.
+    fn telling(&self) -> &Span {
+        let has_outcome =
+            |span: &&&Span| matches!(span.status, SpanStatus::Ok | SpanStatus::Failed);
+        match self.last().status {
+            SpanStatus::Replayed => {
+                self.records.iter().rev().find(has_outcome).copied().unwrap_or(self.last())
+            }
+            _ => self.last(),
+        }
+    }
+
+    fn status(&self) -> SpanStatus {
+        match self.telling().status {
+            // It was replayed and did not fail: the answer of a pause, for one, comes that way.
+            SpanStatus::Replayed | SpanStatus::Paused if self.is_replayed() => SpanStatus::Ok,
+            status => status,
+        }
+    }
+
+    fn is_replayed(&self) -> bool {
+        self.last().status == SpanStatus::Replayed
+    }
+
+    fn replays(&self) -> Vec<LaunchNumber> {
+        let replayed = self.records.iter().filter(|span| span.status == SpanStatus::Replayed);
+        replayed.map(|span| span.launch).collect()
+    }
+}
+
+/// The lines of the trees. `now` tells how long open calls have been running.
+pub(crate) fn lines(trees: &[Node<'_>], paint: Paint, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    for tree in trees {
+        lines.push(line(tree, paint, now));
+        add_below(tree, "", paint, now, &mut lines);
+    }
+    lines
+}
+
+fn add_below(node: &Node<'_>, indent: &str, paint: Paint, now: Timestamp, lines: &mut Vec<String>) {
+    for (index, child) in node.children.iter().enumerate() {
+        let is_last = index + 1 == node.children.len();
+        let (branch, trunk) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let prefix = paint.dim(&format!("{indent}{branch}"));
+        lines.push(format!("{prefix}{}", line(child, paint, now)));
+        add_below(child, &format!("{indent}{trunk}"), paint, now, lines);
+    }
+}
+
+fn line(node: &Node<'_>, paint: Paint, now: Timestamp) -> String {
+    let telling = node.telling();
+    let name = text::short(&text::visible(&telling.name), NAME_CHARS_MAX);
+    let mut line = format!("{} {name}", mark(node.status(), paint));
+    let notes: Vec<String> = [duration(node, now), history(node)].into_iter().flatten().collect();
+    if !notes.is_empty() {
+        line.push_str(&paint.dim(&format!("  {}", notes.join("  "))));
+    }
+    if let Some(error) = &telling.error {
+        let class = error.class.rsplit(':').next().unwrap_or_default();
+        let told = text::visible(&format!("{class}: {}", error.message));
+        line.push_str(&paint.red(&format!("  {}", text::short(&told, ERROR_CHARS_MAX))));
+    }
+    line
+}
+
+fn mark(status: SpanStatus, paint: Paint) -> String {
+    match status {
+        SpanStatus::Ok | SpanStatus::Replayed => paint.green("✓"),
+        SpanStatus::Failed | SpanStatus::TimedOut => paint.red("✗"),
+        SpanStatus::Cancelled => paint.red("■"),
+        SpanStatus::Paused => paint.yellow("?"),
+        SpanStatus::Running => paint.cyan("▸"),
+        SpanStatus::Pending => paint.dim("·"),
+    }
+}
+
+/// How long the call took, where that says something: not for a root that began anew in each launch,
+/// and not for a pause, which takes as long as people do.
+fn duration(node: &Node<'_>, now: Timestamp) -> Option<String> {
+    let telling = node.telling();
+    let says_little = match telling.kind {
+        SpanKind::FlowRoot => node.records.len() > 1,
+        SpanKind::Pause => true,
+        _ => telling.status == SpanStatus::Replayed,
+    };
+    let until = match telling.status {
+        SpanStatus::Running => now,
+        _ => telling.ended_at?,
+    };
+    (!says_little).then(|| text::duration(until.micros_since(telling.started_at)))
+}
+
+/// `ran in launch 1, replayed in 2, 3`, where there is something to tell.
+fn history(node: &Node<'_>) -> Option<String> {
+    let replays: Vec<String> = node.replays().iter().map(LaunchNumber::to_string).collect();
+    let replayed = format!("replayed in {}", replays.join(", "));
+    match (node.status(), node.telling()) {
+        (SpanStatus::Paused, _) => Some("waits for an answer".into()),
+        (SpanStatus::Cancelled, _) => Some("interrupted".into()),
+        _ if replays.is_empty() => None,
+        (_, span) if span.kind == SpanKind::Pause => Some("answered".into()),
+        (_, span) if span.status == SpanStatus::Replayed => Some(replayed),
+        (_, span) => Some(format!("ran in launch {}, {replayed}", span.launch)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hero_schema::Raised;
+
+    use super::*;
+
+    use SpanKind as K;
+    use SpanStatus as S;
+
+    fn span(id: &str, parent: &str, launch: u32, seq: u64, kind: K, status: S) -> Span {
+        let text = format!(
+            r#"{{"span_id":"{id}","launch":{launch},"seq":{seq},"name":"{id}","kind":"step",
+                "status":"ok","started_at":1000000,"ended_at":1012000}}"#
+        );
+        let mut span: Span = serde_json::from_str(&text).expect("a span");
+        span.parent_id = (!parent.is_empty()).then(|| SpanId::new(parent));
+        (span.kind, span.status) = (kind, status);
+        span
+    }
+
+    fn drawn(spans: &[Span]) -> Vec<String> {
+        lines(&grow(spans), Paint { is_on: false }, Timestamp(3_000_000))
+    }
+
+    #[test]
+    fn a_call_of_several_launches_is_one_line_that_tells_its_history() {
+        let spans = [
+            span("main", "", 1, 1, K::FlowRoot, S::Paused),
+            span("look_up", "main", 1, 2, K::Step, S::Ok),
+            span("approve", "main", 1, 3, K::Pause, S::Paused),
+            span("main", "", 2, 1, K::FlowRoot, S::Ok),
+            span("look_up", "main", 2, 2, K::Step, S::Replayed),
+            span("approve", "main", 2, 3, K::Pause, S::Replayed),
+            span("pay", "main", 2, 4, K::Step, S::Ok),
+        ];
+        assert_eq!(
+            drawn(&spans),
+            [
+                "✓ main",
+                "├─ ✓ look_up  12 ms  ran in launch 1, replayed in 2",
+                "├─ ✓ approve  answered",
+                "└─ ✓ pay  12 ms",
+            ]
+        );
+        assert_eq!(drawn(&spans[..3])[2], "└─ ? approve  waits for an answer");
+    }
+
+    #[test]
+    fn children_stand_below_their_caller_in_the_order_of_their_calls() {
+        let spans = [
+            span("b", "main", 1, 4, K::Step, S::Running),
+            span("a2", "a", 1, 3, K::Step, S::Ok),
+            span("a", "main", 1, 2, K::Step, S::Ok),
+            span("main", "", 1, 1, K::FlowRoot, S::Running),
+            span("lost", "unknown", 1, 9, K::Step, S::Pending),
+        ];
+        assert_eq!(
+            drawn(&spans),
+            [
+                "▸ main  2.0 s",
+                "├─ ✓ a  12 ms",
+                "│  └─ ✓ a2  12 ms",
+                "└─ ▸ b  2.0 s",
+                "· lost  12 ms"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_remembered_failure_stays_a_failure_and_its_text_is_made_safe() {
+        let mut failed = span("charge", "", 1, 1, K::Step, S::Failed);
+        failed.error = Some(Raised {
+            class: "shop:Declined".into(),
+            message: "no\x1b[2J".into(),
+            traceback: String::new(),
+            args: None,
+        });
+        let spans = [failed, span("charge", "", 2, 1, K::Step, S::Replayed)];
+        assert_eq!(
+            drawn(&spans),
+            ["✗ charge  12 ms  ran in launch 1, replayed in 2  Declined: no\\u{1b}[2J"]
+        );
+    }
+
+    #[test]
+    fn the_order_in_which_spans_come_does_not_matter() {
+        let mut spans = vec![
+            span("main", "", 1, 1, K::FlowRoot, S::Cancelled),
+            span("main", "", 2, 1, K::FlowRoot, S::Ok),
+            span("a", "main", 2, 2, K::Step, S::Ok),
+        ];
+        let expected = drawn(&spans);
+        spans.reverse();
+        assert_eq!(drawn(&spans), expected);
+    }
+}
