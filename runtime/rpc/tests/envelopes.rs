@@ -142,3 +142,44 @@ async fn a_batch_is_answered_in_its_order_without_its_notifications() {
     );
     assert_eq!((&answers[3]["id"], &answers[3]["error"]["code"]), (&json!(null), &json!(INVALID)));
 }
+
+#[tokio::test]
+async fn what_readers_could_read_differently_or_not_at_all_reaches_no_method() {
+    let server = start();
+    let echo = |value: &str| {
+        let call = r#"{"jsonrpc":"2.0","id":1,"method":"LogicService.echo","params":{"a":"#;
+        format!("{call}{value}}}}}")
+    };
+    let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let cases = [
+        (echo(r#"1,"a":2"#), "invalid_request"),
+        (echo(r#"1},"id":2,"params":{"a":1"#), "invalid_request"),
+        (echo(r#"{"b":1,"\u0062":2}"#), "invalid_request"),
+        (echo("1e400"), "invalid_request"),
+        (echo(&nested(126)), "invalid_request"),
+        (echo(&nested(100_000)), "invalid_request"),
+        (nested(100_000), "invalid_request"),
+        (echo(r#""\ud800""#), "parse_error"),
+        (format!("[{}1]", "1,".repeat(1000)), "too_large"),
+    ];
+    for (body, kind) in cases {
+        let (_, answer) = post(&server.socket, "application/json", body.as_bytes()).await;
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        assert_eq!(answer["error"]["data"]["kind"], kind, "{answer}");
+    }
+    let (_, answer) = post(&server.socket, "application/json", echo(&nested(125)).as_bytes()).await;
+    assert!(answer.contains("result"), "the deepest that is taken: {answer}");
+}
+
+#[tokio::test]
+async fn a_message_is_one_line_whatever_it_quotes() {
+    let server = start();
+    let long = "x".repeat(100_000);
+    for method in [r"a\n\u001b[31mb", r"LogicService.a\rb", &long] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+        let (_, answer) = post(&server.socket, "application/json", body.as_bytes()).await;
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        let message = answer["error"]["message"].as_str().expect("a message");
+        assert!(!message.contains(char::is_control) && message.len() < 1000, "{message}");
+    }
+}

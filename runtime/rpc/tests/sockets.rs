@@ -123,3 +123,39 @@ async fn a_server_that_stops_leaves_the_socket_of_its_successor() {
     drop(first);
     assert!(socket.exists(), "the successor can still be reached");
 }
+
+#[tokio::test]
+async fn of_many_that_find_a_dead_socket_one_gets_it() {
+    let (_dir, socket) = place();
+    dir_of(&socket, 0o700);
+    drop(UnixListener::bind(&socket).expect("binds"));
+    let binders: Vec<_> = (0..8)
+        .map(|_| {
+            let socket = socket.clone();
+            tokio::task::spawn_blocking(move || bind(&socket))
+        })
+        .collect();
+    let mut bound = Vec::new();
+    for binder in binders {
+        bound.extend(binder.await.expect("no panic"));
+    }
+    assert_eq!(bound.len(), 1);
+}
+
+#[tokio::test]
+async fn a_link_in_the_place_of_the_socket_is_never_followed() {
+    for target in ["/dev/null", "nowhere", "live.sock"] {
+        let (_dir, socket) = place();
+        let _live = UnixListener::bind(dir_of(&socket, 0o700).join("live.sock")).expect("binds");
+        symlink(target, &socket).expect("links");
+        refusal(&socket, ErrorKind::SocketUnusable);
+        assert!(socket.is_symlink(), "it is still there");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_has_stopped_leaves_nothing_behind() {
+    let (_dir, socket) = place();
+    drop(bind(&socket).expect("binds"));
+    assert_eq!(fs::read_dir(socket.parent().expect("has a parent")).expect("is there").count(), 0);
+}

@@ -10,8 +10,8 @@ use hero_schema::rpc::BODY_BYTES_MAX;
 use hero_schema::{ErrorKind, Json, RpcError};
 use serde_json::{Value, json};
 use support::{get, post, send, start};
-use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
 
 /// Far above what anything here takes; reached only where something hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -187,4 +187,71 @@ async fn a_stopping_server_answers_what_is_under_way_and_takes_nothing_new() {
     served.expect("ends").expect("no panic");
     let error = server.client.health().await.expect_err("has stopped");
     assert_eq!(error.kind, ErrorKind::ServerUnreachable);
+}
+
+#[tokio::test]
+async fn a_method_that_waits_hears_that_its_caller_has_gone() {
+    let mut server = start();
+    let client = server.client.clone();
+    let call = tokio::spawn(async move { client.call_raw("linger", Json::empty_object()).await });
+    server.held.recv().await.expect("began");
+    call.abort();
+    let done = tokio::time::timeout(PATIENCE, server.done.recv()).await;
+    done.expect("nobody waits for nobody").expect("the server runs");
+}
+
+#[tokio::test]
+async fn a_stopping_server_waits_for_no_half_request() {
+    let server = start();
+    let mut half = UnixStream::connect(&server.socket).await.expect("connects");
+    half.write_all(b"POST /rpc HTTP/1.1\r\n").await.expect("writes");
+    server.client.health().await.expect("both are connected");
+    server.stop.send(()).expect("the server listens for this");
+    let served = tokio::time::timeout(PATIENCE, server.serving).await;
+    served.expect("ends").expect("no panic");
+}
+
+/// What the client makes of a server that answers with these bytes and hangs up.
+async fn told_by(answer: String) -> RpcError {
+    let dir = tempfile::tempdir().expect("a directory");
+    let socket = dir.path().join("s");
+    let listener = UnixListener::bind(&socket).expect("binds");
+    let answering = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("connects");
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request).await;
+        let _ = stream.write_all(answer.as_bytes()).await;
+    });
+    let error = Client::new(&socket).call_raw("echo", Json::empty_object()).await;
+    answering.await.expect("no panic");
+    error.expect_err("no result")
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_or_talks_nonsense_is_an_error_that_says_so() {
+    let with_body =
+        |body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let newer =
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"m","data":{"kind":"new"}}}"#;
+    let cases = [
+        (String::new(), ErrorKind::ServerUnreachable),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".into(), ErrorKind::ServerUnreachable),
+        ("what?\r\n\r\n".into(), ErrorKind::ServerUnreachable),
+        (with_body(""), ErrorKind::Internal),
+        (with_body("{}"), ErrorKind::Internal),
+        (with_body("[]"), ErrorKind::Internal),
+        // A kind that a newer server has added.
+        (with_body(newer), ErrorKind::Internal),
+    ];
+    for (answer, kind) in cases {
+        let error = told_by(answer.clone()).await;
+        assert_eq!(error.kind, kind, "{answer:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_no_socket_can_have_is_told_before_connecting() {
+    let path = format!("/{}", "x".repeat(107));
+    let error = Client::new(path).health().await.expect_err("too long");
+    assert_eq!(error.kind, ErrorKind::SocketPathTooLong);
 }

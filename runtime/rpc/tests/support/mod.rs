@@ -27,7 +27,7 @@ pub(crate) struct Methods {
 
 #[async_trait]
 impl Dispatch for Methods {
-    async fn call(&self, method: &str, params: Json, caller: Caller) -> Result<Json, RpcError> {
+    async fn call(&self, method: &str, params: Json, mut caller: Caller) -> Result<Json, RpcError> {
         match method {
             "echo" => Ok(params),
             "nothing" => Ok(Json::null()),
@@ -40,7 +40,13 @@ impl Dispatch for Methods {
                 let _ = self.done.send(());
                 Ok(Json::null())
             }
-            _ => Err(RpcError::new(ErrorKind::MethodNotFound, "no such method")),
+            "linger" => {
+                let _ = self.held.send(());
+                caller.gone().await;
+                let _ = self.done.send(());
+                Ok(Json::null())
+            }
+            _ => Err(hero_rpc::server::method_not_found(method)),
         }
     }
 
