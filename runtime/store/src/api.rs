@@ -52,10 +52,8 @@ pub trait Store: Send + Sync + 'static {
     async fn requests(&self, play: &PlaySid) -> Result<Vec<ResumeRequest>, Error>;
 
     /// The open requests of all plays, oldest first.
-    async fn open_requests(
-        &self,
-        page: PageQuery,
-    ) -> Result<Page<(PlaySid, ResumeRequest)>, Error>;
+    async fn open_requests(&self, page: PageQuery)
+    -> Result<Page<(PlaySid, ResumeRequest)>, Error>;
 
     /// Everything that a play remembers, in no particular order.
     async fn outcomes(&self, play: &PlaySid) -> Result<Vec<OutcomeRecord>, Error>;

@@ -1,0 +1,46 @@
+//! What lies below a [`crate::KeyedStore`]: an ordered set of pairs of bytes.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::Error;
+
+/// A key and its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
+/// What is to happen to each key: a new value, or None to remove it.
+pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// An ordered set of pairs. Only one thread writes; any number read meanwhile.
+pub trait Engine: Send + Sync + 'static {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Io`].
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error>;
+
+    /// Whether a key has a value, without reading it.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Io`].
+    fn has(&self, key: &[u8]) -> Result<bool, Error>;
+
+    /// The first pairs of a range of keys, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Io`].
+    fn scan(&self, keys: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, Error>;
+
+    /// Makes all changes at once. A crash leaves all of them or none, and none without those that
+    /// were made before.
+    ///
+    /// # Errors
+    /// Whether the changes are there is unknown.
+    fn apply(&self, changes: Changes) -> Result<(), Error>;
+
+    /// Makes everything applied so far survive a power cut.
+    ///
+    /// # Errors
+    /// What is durable is unknown.
+    fn sync(&self) -> Result<(), Error>;
+}

@@ -1,0 +1,221 @@
+//! The store over an ordered set of pairs.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use hero_schema::{
+    LogLine, OutcomeRecord, PlayRecord, PlaySid, ResumeId, ResumeRequest, Span, Timestamp,
+    VersionSid, Workflow, WorkflowSid, WorkflowVersion,
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::broadcast;
+
+use crate::committer::{Committer, Shared};
+use crate::keys::PlayList;
+use crate::lists;
+use crate::record::{self, Tally};
+use crate::{Batch, Engine, Error, Page, PageQuery, PlayQuery, Store, clock, keys};
+
+/// How many news a receiver may fall behind before it is told that it lags.
+const NEWS_KEPT: usize = 4096;
+
+/// A [`Store`] over any [`Engine`]: see [`crate::MemoryStore`] and [`crate::SledStore`].
+///
+/// Dropped without `close`, it stores what was posted, makes no promise about it, and gives the
+/// engine free before the drop returns.
+pub struct KeyedStore<E: Engine> {
+    engine: Shared<E>,
+    committer: Committer,
+    news: broadcast::Sender<PlaySid>,
+}
+
+impl<E: Engine> KeyedStore<E> {
+    /// Starts writing to an engine.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn over(engine: E) -> std::io::Result<Self> {
+        let engine = Arc::new(RwLock::new(Some(engine)));
+        let (news, _) = broadcast::channel(NEWS_KEPT);
+        let committer = Committer::start(engine.clone(), news.clone())?;
+        Ok(Self { engine, committer, news })
+    }
+
+    /// Reads; what is read may be about to become durable rather than be so.
+    fn read<T>(&self, read: impl FnOnce(&E) -> Result<T, Error>) -> Result<T, Error> {
+        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
+        read(engine.as_ref().ok_or(Error::Closed)?)
+    }
+}
+
+#[async_trait]
+impl<E: Engine> Store for KeyedStore<E> {
+    async fn commit(&self, batch: Batch) -> Result<(), Error> {
+        self.committer.commit(batch).await
+    }
+
+    fn post(&self, batch: Batch) {
+        self.committer.post(batch);
+    }
+
+    async fn play(&self, play: &PlaySid) -> Result<Option<PlayRecord>, Error> {
+        self.read(|engine| get(engine, &keys::play(play)))
+    }
+
+    async fn plays(&self, query: PlayQuery) -> Result<Page<PlayRecord>, Error> {
+        let prefix = shortest_list(&query).prefix();
+        self.read(|engine| {
+            lists::page(engine, &prefix, &query.page, |suffix, _| {
+                let sid = keys::listed_play(suffix).ok_or_else(|| damaged_list(&prefix))?;
+                let play: Option<PlayRecord> = get(engine, &keys::play(&sid))?;
+                // The play may have moved on since its entry was read.
+                Ok(play.filter(|play| is_wanted(play, &query)))
+            })
+        })
+    }
+
+    async fn request(
+        &self,
+        play: &PlaySid,
+        request: &ResumeId,
+    ) -> Result<Option<ResumeRequest>, Error> {
+        self.read(|engine| get(engine, &keys::request(play, request)))
+    }
+
+    async fn requests(&self, play: &PlaySid) -> Result<Vec<ResumeRequest>, Error> {
+        let prefix = keys::requests(play);
+        let mut requests: Vec<ResumeRequest> =
+            self.read(|engine| complete(engine, play, &prefix, |tally| tally.n_requests))?;
+        requests.sort_by_key(|request| request.asked_at);
+        Ok(requests)
+    }
+
+    async fn open_requests(
+        &self,
+        page: PageQuery,
+    ) -> Result<Page<(PlaySid, ResumeRequest)>, Error> {
+        let prefix = keys::open_requests();
+        self.read(|engine| {
+            lists::page(engine, &prefix, &page, |suffix, _| {
+                let listed = keys::listed_request(suffix);
+                let (play, id) = listed.ok_or_else(|| damaged_list(&prefix))?;
+                let request: Option<ResumeRequest> = get(engine, &keys::request(&play, &id))?;
+                let open = request.filter(ResumeRequest::is_open);
+                Ok(open.map(|request| (play, request)))
+            })
+        })
+    }
+
+    async fn outcomes(&self, play: &PlaySid) -> Result<Vec<OutcomeRecord>, Error> {
+        let prefix = keys::outcomes(play);
+        self.read(|engine| complete(engine, play, &prefix, |tally| tally.n_outcomes))
+    }
+
+    async fn spans(&self, play: &PlaySid, page: PageQuery) -> Result<Page<Span>, Error> {
+        self.read(|engine| records(engine, &keys::spans(play), &page))
+    }
+
+    async fn logs(&self, play: &PlaySid, page: PageQuery) -> Result<Page<LogLine>, Error> {
+        self.read(|engine| records(engine, &keys::logs(play), &page))
+    }
+
+    async fn version(&self, version: &VersionSid) -> Result<Option<WorkflowVersion>, Error> {
+        self.read(|engine| get(engine, &keys::version(version)))
+    }
+
+    async fn workflow(&self, sid_or_name: &str) -> Result<Option<Workflow>, Error> {
+        self.read(|engine| {
+            let by_sid = get(engine, &keys::workflow(&WorkflowSid::new(sid_or_name)))?;
+            if by_sid.is_some() {
+                return Ok(by_sid);
+            }
+            match get::<_, WorkflowSid>(engine, &keys::workflow_name(sid_or_name))? {
+                Some(sid) => get(engine, &keys::workflow(&sid)),
+                None => Ok(None),
+            }
+        })
+    }
+
+    async fn workflows(&self, page: PageQuery) -> Result<Page<Workflow>, Error> {
+        let prefix = keys::workflow_names();
+        self.read(|engine| {
+            lists::page(engine, &prefix, &page, |suffix, value| {
+                let sid: WorkflowSid = record::decode(&[&prefix, suffix].concat(), value)?;
+                get(engine, &keys::workflow(&sid))
+            })
+        })
+    }
+
+    fn news(&self) -> broadcast::Receiver<PlaySid> {
+        self.news.subscribe()
+    }
+
+    fn now(&self) -> Timestamp {
+        clock::now()
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.committer.close().await
+    }
+}
+
+/// The record under a key.
+fn get<E: Engine, T: DeserializeOwned>(engine: &E, key: &[u8]) -> Result<Option<T>, Error> {
+    engine.get(key)?.map(|bytes| record::decode(key, &bytes)).transpose()
+}
+
+/// A page of the records whose key begins with `prefix`.
+fn records<E: Engine, T: DeserializeOwned>(
+    engine: &E,
+    prefix: &[u8],
+    page: &PageQuery,
+) -> Result<Page<T>, Error> {
+    lists::page(engine, prefix, page, |suffix, value| {
+        record::decode(&[prefix, suffix].concat(), value).map(Some)
+    })
+}
+
+/// All records of a play whose key begins with `prefix`, held against the play's tally.
+fn complete<E: Engine, T: DeserializeOwned>(
+    engine: &E,
+    play: &PlaySid,
+    prefix: &[u8],
+    counted: impl Fn(Tally) -> u64,
+) -> Result<Vec<T>, Error> {
+    let tally_key = keys::tally(play);
+    loop {
+        let before: Tally = get(engine, &tally_key)?.unwrap_or_default();
+        let pairs = lists::all(engine, prefix)?;
+        let after: Tally = get(engine, &tally_key)?.unwrap_or_default();
+        if before != after {
+            // Something was stored meanwhile: neither number fits what was read.
+            continue;
+        }
+        if counted(after) != pairs.len() as u64 {
+            let reason = format!("{} of {} are there", pairs.len(), counted(after));
+            return Err(Error::Damaged { record: keys::describe(prefix), reason });
+        }
+        return pairs.iter().map(|(key, value)| record::decode(key, value)).collect();
+    }
+}
+
+/// The list with the fewest plays beside those that match.
+fn shortest_list(query: &PlayQuery) -> PlayList<'_> {
+    match (&query.parent, &query.workflow, query.status) {
+        (Some(parent), _, _) => PlayList::OfParent(parent),
+        (None, Some(workflow), _) => PlayList::OfWorkflow(workflow),
+        (None, None, Some(status)) => PlayList::OfStatus(status),
+        (None, None, None) => PlayList::All,
+    }
+}
+
+fn is_wanted(play: &PlayRecord, query: &PlayQuery) -> bool {
+    query.status.is_none_or(|status| play.status == status)
+        && (query.workflow.is_none() || play.workflow_sid == query.workflow)
+        && (query.parent.is_none() || play.parent == query.parent)
+}
+
+fn damaged_list(prefix: &[u8]) -> Error {
+    let reason = "an entry does not read".into();
+    Error::Damaged { record: keys::describe(prefix), reason }
+}

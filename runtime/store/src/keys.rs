@@ -1,0 +1,305 @@
+//! The keys: which bytes name which record, so that every list is one range.
+//!
+//! The first byte is the kind of record. Texts follow escaped and ended, so that no text is the
+//! beginning of another and none can reach into its neighbour's range; numbers follow big-endian.
+//!
+//! | key | record |
+//! |---|---|
+//! | `f` | the format number |
+//! | `p` play | a play |
+//! | `t` play | how many outcomes and requests the play has |
+//! | `r` play, request | a request |
+//! | `o` play, step key | an outcome |
+//! | `s` play, launch, seq | a span |
+//! | `l` play, launch, seq | a log line |
+//! | `v` version | a version |
+//! | `w` workflow | a workflow |
+//! | `n` name | the sid of the workflow of this name |
+//! | `xa`, `xs` status, `xw` workflow, `xp` parent; created at (newest first), play | nothing: lists of plays |
+//! | `xo` asked at, play, request | nothing: the list of open requests |
+
+use std::ops::Range;
+
+use hero_schema::{
+    LaunchNumber, PlaySid, PlayStatus, ResumeId, StepKey, Timestamp, VersionSid, WorkflowSid,
+};
+
+/// What ends a text. A zero inside a text is written as `0x00 0xFF`.
+const TEXT_END: [u8; 2] = [0, 1];
+const ESCAPED_ZERO: [u8; 2] = [0, 0xFF];
+
+/// The key of the format number.
+pub(crate) const FORMAT: &[u8] = b"f";
+
+/// Puts a key together, part by part.
+struct Key(Vec<u8>);
+
+impl Key {
+    fn of(kind: &[u8]) -> Self {
+        Self(kind.to_vec())
+    }
+
+    fn text(mut self, text: &str) -> Self {
+        for byte in text.bytes() {
+            match byte {
+                0 => self.0.extend(ESCAPED_ZERO),
+                other => self.0.push(other),
+            }
+        }
+        self.0.extend(TEXT_END);
+        self
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend(bytes);
+        self
+    }
+
+    fn launch(self, launch: LaunchNumber) -> Self {
+        self.bytes(&launch.0.to_be_bytes())
+    }
+
+    fn oldest_first(self, at: Timestamp) -> Self {
+        self.bytes(&ascending(at).to_be_bytes())
+    }
+
+    fn newest_first(self, at: Timestamp) -> Self {
+        self.bytes(&(!ascending(at)).to_be_bytes())
+    }
+}
+
+/// The moment as a number whose bytes sort like it, before and after the epoch.
+fn ascending(at: Timestamp) -> u64 {
+    at.0.cast_unsigned() ^ (1 << 63)
+}
+
+pub(crate) fn play(play: &PlaySid) -> Vec<u8> {
+    Key::of(b"p").text(play.as_str()).0
+}
+
+pub(crate) fn tally(play: &PlaySid) -> Vec<u8> {
+    Key::of(b"t").text(play.as_str()).0
+}
+
+pub(crate) fn request(play: &PlaySid, request: &ResumeId) -> Vec<u8> {
+    Key(requests(play)).text(request.as_str()).0
+}
+
+/// What the keys of all requests of a play begin with.
+pub(crate) fn requests(play: &PlaySid) -> Vec<u8> {
+    Key::of(b"r").text(play.as_str()).0
+}
+
+pub(crate) fn outcome(play: &PlaySid, step: &StepKey) -> Vec<u8> {
+    Key(outcomes(play)).text(step.as_str()).0
+}
+
+/// What the keys of all outcomes of a play begin with.
+pub(crate) fn outcomes(play: &PlaySid) -> Vec<u8> {
+    Key::of(b"o").text(play.as_str()).0
+}
+
+pub(crate) fn span(play: &PlaySid, launch: LaunchNumber, seq: u64) -> Vec<u8> {
+    Key(spans(play)).launch(launch).bytes(&seq.to_be_bytes()).0
+}
+
+/// What the keys of all spans of a play begin with.
+pub(crate) fn spans(play: &PlaySid) -> Vec<u8> {
+    Key::of(b"s").text(play.as_str()).0
+}
+
+pub(crate) fn log(play: &PlaySid, launch: LaunchNumber, seq: u64) -> Vec<u8> {
+    Key(logs(play)).launch(launch).bytes(&seq.to_be_bytes()).0
+}
+
+/// What the keys of all log lines of a play begin with.
+pub(crate) fn logs(play: &PlaySid) -> Vec<u8> {
+    Key::of(b"l").text(play.as_str()).0
+}
+
+pub(crate) fn version(version: &VersionSid) -> Vec<u8> {
+    Key::of(b"v").text(version.as_str()).0
+}
+
+pub(crate) fn workflow(workflow: &WorkflowSid) -> Vec<u8> {
+    Key::of(b"w").text(workflow.as_str()).0
+}
+
+pub(crate) fn workflow_name(name: &str) -> Vec<u8> {
+    Key(workflow_names()).text(name).0
+}
+
+/// What the keys of all workflow names begin with.
+pub(crate) fn workflow_names() -> Vec<u8> {
+    Key::of(b"n").0
+}
+
+/// What the keys of a list of plays begin with.
+pub(crate) enum PlayList<'a> {
+    All,
+    OfStatus(PlayStatus),
+    OfWorkflow(&'a WorkflowSid),
+    OfParent(&'a PlaySid),
+}
+
+impl PlayList<'_> {
+    pub(crate) fn prefix(&self) -> Vec<u8> {
+        match self {
+            Self::All => Key::of(b"xa"),
+            Self::OfStatus(status) => Key::of(b"xs").text(status.word()),
+            Self::OfWorkflow(workflow) => Key::of(b"xw").text(workflow.as_str()),
+            Self::OfParent(parent) => Key::of(b"xp").text(parent.as_str()),
+        }
+        .0
+    }
+
+    /// The key of a play in this list.
+    pub(crate) fn entry(&self, created_at: Timestamp, play: &PlaySid) -> Vec<u8> {
+        Key(self.prefix()).newest_first(created_at).text(play.as_str()).0
+    }
+}
+
+/// The play that an entry of a list stands for, by what follows the list's prefix.
+pub(crate) fn listed_play(suffix: &[u8]) -> Option<PlaySid> {
+    Parts(suffix.get(8..)?).text().map(PlaySid::new)
+}
+
+/// What the keys of the list of open requests begin with.
+pub(crate) fn open_requests() -> Vec<u8> {
+    b"xo".to_vec()
+}
+
+pub(crate) fn open_request(asked_at: Timestamp, play: &PlaySid, request: &ResumeId) -> Vec<u8> {
+    Key(open_requests()).oldest_first(asked_at).text(play.as_str()).text(request.as_str()).0
+}
+
+/// The request that an entry of the list of open requests stands for.
+pub(crate) fn listed_request(suffix: &[u8]) -> Option<(PlaySid, ResumeId)> {
+    let mut parts = Parts(suffix.get(8..)?);
+    Some((PlaySid::new(parts.text()?), ResumeId::new(parts.text()?)))
+}
+
+/// The keys that begin with a prefix.
+pub(crate) fn range(prefix: &[u8]) -> Range<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    // Prefixes begin with a letter, so there is always a byte to raise.
+    while end.pop_if(|last| *last == u8::MAX).is_some() {}
+    if let Some(last) = end.last_mut() {
+        *last += 1;
+    }
+    prefix.to_vec()..end
+}
+
+/// The first key after this one.
+pub(crate) fn after(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
+/// What a key, or a prefix of keys, stands for, in words.
+pub(crate) fn describe(key: &[u8]) -> String {
+    let Some((kind, rest)) = key.split_first() else { return "the store".into() };
+    let mut parts = Parts(rest);
+    let mut text = || parts.text().unwrap_or_else(|| "…".into());
+    match kind {
+        b'f' => "the format number".into(),
+        b'p' => format!("play `{}`", text()),
+        b't' => format!("the tally of play `{}`", text()),
+        b'r' => format!("request `{1}` of play `{0}`", text(), text()),
+        b'o' => format!("outcome `{1}` of play `{0}`", text(), text()),
+        b's' => format!("span {1} of play `{0}`", text(), parts.place()),
+        b'l' => format!("log line {1} of play `{0}`", text(), parts.place()),
+        b'v' => format!("version `{}`", text()),
+        b'w' => format!("workflow `{}`", text()),
+        b'n' => format!("the name `{}` of a workflow", text()),
+        _ => "a list".into(),
+    }
+}
+
+/// Takes a key apart again.
+struct Parts<'a>(&'a [u8]);
+
+impl Parts<'_> {
+    fn text(&mut self) -> Option<String> {
+        let mut text = Vec::new();
+        loop {
+            match self.0 {
+                [0, 1, rest @ ..] => {
+                    self.0 = rest;
+                    return String::from_utf8(text).ok();
+                }
+                [0, 0xFF, rest @ ..] => {
+                    text.push(0);
+                    self.0 = rest;
+                }
+                [byte, rest @ ..] => {
+                    text.push(*byte);
+                    self.0 = rest;
+                }
+                [] => return None,
+            }
+        }
+    }
+
+    /// Launch and number, as `launch/seq`.
+    fn place(&mut self) -> String {
+        let Some((launch, rest)) = self.0.split_first_chunk() else { return "…".into() };
+        let Some((seq, _)) = rest.split_first_chunk() else { return "…".into() };
+        format!("{}/{}", u32::from_be_bytes(*launch), u64::from_be_bytes(*seq))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sid(text: &str) -> PlaySid {
+        PlaySid::new(text)
+    }
+
+    #[test]
+    fn no_text_reaches_into_the_range_of_another() {
+        let texts = ["", "a", "ab", "a\0", "a\0\u{1}", "a\u{1}", "a/b", "é"];
+        for mine in texts {
+            let keys = range(&outcomes(&sid(mine)));
+            for other in texts {
+                let key = outcome(&sid(other), &StepKey::new("k"));
+                assert_eq!(keys.contains(&key), mine == other, "{mine:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn plays_sort_newest_first_and_open_requests_oldest_first() {
+        let times = [i64::MIN, -1, 0, 1, 255, 256, i64::MAX].map(Timestamp);
+        let play = sid("p");
+        let plays = times.map(|at| PlayList::All.entry(at, &play));
+        assert!(plays.is_sorted_by(|a, b| a > b));
+        let requests = times.map(|at| open_request(at, &play, &ResumeId::new("r")));
+        assert!(requests.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn entries_of_lists_read_back() {
+        let (play, id) = (sid("a\0b"), ResumeId::new("r\u{1}"));
+        let list = PlayList::OfStatus(PlayStatus::Running);
+        let entry = list.entry(Timestamp(7), &play);
+        assert_eq!(listed_play(&entry[list.prefix().len()..]), Some(play.clone()));
+        let entry = open_request(Timestamp(7), &play, &id);
+        assert_eq!(listed_request(&entry[open_requests().len()..]), Some((play, id)));
+    }
+
+    #[test]
+    fn every_key_says_what_it_names() {
+        let play_sid = sid("01jq");
+        for (key, words) in [
+            (play(&play_sid), "play `01jq`"),
+            (outcome(&play_sid, &StepKey::new("6ba0")), "outcome `6ba0` of play `01jq`"),
+            (request(&play_sid, &ResumeId::new("77")), "request `77` of play `01jq`"),
+            (span(&play_sid, LaunchNumber(2), 5), "span 2/5 of play `01jq`"),
+            (logs(&play_sid), "log line … of play `01jq`"),
+            (FORMAT.to_vec(), "the format number"),
+        ] {
+            assert_eq!(describe(&key), words);
+        }
+    }
+}

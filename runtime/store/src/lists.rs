@@ -1,0 +1,73 @@
+//! Pages of a list.
+
+use crate::{Engine, Error, Page, PageQuery, Pair, keys};
+
+/// How many pairs are read at once: a page may be long, and its values large.
+const CHUNK_PAIRS: usize = 128;
+
+/// The next pairs of the range that begins with `prefix`, as what `item` makes of them; `item` gives
+/// None for what does not belong to the list. It gets the key without the prefix.
+pub(crate) fn page<E: Engine, T>(
+    engine: &E,
+    prefix: &[u8],
+    query: &PageQuery,
+    mut item: impl FnMut(&[u8], &[u8]) -> Result<Option<T>, Error>,
+) -> Result<Page<T>, Error> {
+    let limit = query.limit.max(1);
+    let mut page = Page { items: Vec::new(), next_cursor: query.cursor.clone(), has_more: false };
+    let mut keys = keys::range(prefix);
+    if let Some(cursor) = &query.cursor {
+        keys.start = keys::after(&[prefix, &read_cursor(prefix, cursor)?].concat());
+    }
+    loop {
+        // One more than asked for tells whether there is more.
+        let chunk = engine
+            .scan(keys.clone(), CHUNK_PAIRS.min((limit - page.items.len()).saturating_add(1)))?;
+        let Some((last, _)) = chunk.last() else { return Ok(page) };
+        keys.start = keys::after(last);
+        for (key, value) in &chunk {
+            let suffix = &key[prefix.len()..];
+            let Some(item) = item(suffix, value)? else { continue };
+            if page.items.len() == limit {
+                page.has_more = true;
+                return Ok(page);
+            }
+            page.items.push(item);
+            page.next_cursor = Some(cursor(prefix, suffix));
+        }
+    }
+}
+
+/// All pairs whose key begins with `prefix`.
+pub(crate) fn all<E: Engine>(engine: &E, prefix: &[u8]) -> Result<Vec<Pair>, Error> {
+    engine.scan(keys::range(prefix), usize::MAX)
+}
+
+/// Where a page ended: the rest of the key, and a checksum that ties it to its list.
+fn cursor(prefix: &[u8], suffix: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = format!("{:08x}", checksum(prefix, suffix));
+    for byte in suffix {
+        write!(text, "{byte:02x}").expect("text takes all");
+    }
+    text
+}
+
+fn read_cursor(prefix: &[u8], text: &str) -> Result<Vec<u8>, Error> {
+    let suffix = text.get(8..).and_then(unhex);
+    suffix
+        .filter(|suffix| cursor(prefix, suffix) == text)
+        .ok_or_else(|| Error::BadCursor(text.to_owned()))
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let starts = (0..text.len()).step_by(2);
+    starts.map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+}
+
+fn checksum(prefix: &[u8], suffix: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(prefix);
+    hasher.update(suffix);
+    hasher.finalize()
+}

@@ -1,0 +1,278 @@
+//! What a batch does: every rule of [`Batch`] and [`Write`], and the upkeep of the lists.
+//!
+//! Batches that are flushed together are planned one after the other, each against what is stored
+//! and what those before it change. A batch that is refused leaves nothing behind.
+
+use std::collections::HashMap;
+
+use hero_schema::{
+    LaunchNumber, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeRequest, Timestamp,
+    Workflow, WorkflowSid, WorkflowVersion,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::keys::PlayList;
+use crate::record::{self, Tally};
+use crate::{Batch, Changes, Engine, Error, Fence, Write, keys};
+
+/// How many plays are remembered from one group to the next.
+const PLAYS_KNOWN_MAX: usize = 10_000;
+
+/// What is known of the plays that were written last, so that an outcome or a span costs no read of
+/// its play. Only the one thread that writes may hold it.
+#[derive(Default)]
+pub(crate) struct KnownPlays(HashMap<PlaySid, Known>);
+
+/// Of a play, what batches are checked against and what its lists are kept by.
+#[derive(Clone, Default)]
+struct Known {
+    /// None where there is no such play.
+    play: Option<Head>,
+    tally: Tally,
+    stored_tally: Tally,
+}
+
+#[derive(Clone)]
+struct Head {
+    revision: u64,
+    launch: LaunchNumber,
+    status: PlayStatus,
+    workflow: Option<WorkflowSid>,
+    parent: Option<PlaySid>,
+    created_at: Timestamp,
+}
+
+impl Head {
+    fn of(play: &PlayRecord) -> Self {
+        Self {
+            revision: play.revision,
+            launch: play.launch,
+            status: play.status,
+            workflow: play.workflow_sid.clone(),
+            parent: play.parent.clone(),
+            created_at: play.created_at,
+        }
+    }
+
+    /// The keys of the play in every list that holds it.
+    fn entries(&self, sid: &PlaySid) -> Vec<Vec<u8>> {
+        let lists = [
+            Some(PlayList::All),
+            Some(PlayList::OfStatus(self.status)),
+            self.workflow.as_ref().map(PlayList::OfWorkflow),
+            self.parent.as_ref().map(PlayList::OfParent),
+        ];
+        lists.into_iter().flatten().map(|list| list.entry(self.created_at, sid)).collect()
+    }
+}
+
+/// Batches that are applied together.
+pub(crate) struct Group<'a, E> {
+    engine: &'a E,
+    known: &'a mut KnownPlays,
+    changes: Changes,
+}
+
+impl<'a, E: Engine> Group<'a, E> {
+    pub(crate) fn new(engine: &'a E, known: &'a mut KnownPlays) -> Self {
+        // Forgetting all is simple, and rare enough to cost nothing.
+        if known.0.len() > PLAYS_KNOWN_MAX {
+            known.0.clear();
+        }
+        Self { engine, known, changes: Changes::new() }
+    }
+
+    /// Adds a batch, or refuses it.
+    pub(crate) fn add(&mut self, batch: &Batch) -> Result<(), Error> {
+        let mut draft = Draft { group: self, changes: Changes::new(), known: HashMap::new() };
+        if let Some(fence) = &batch.fence {
+            draft.check_fence(fence)?;
+        }
+        for write in &batch.writes {
+            draft.write(write)?;
+        }
+        draft.keep_tallies();
+        let Draft { changes, known, .. } = draft;
+        self.changes.extend(changes);
+        self.known.0.extend(known);
+        Ok(())
+    }
+
+    /// What all added batches come to.
+    pub(crate) fn into_changes(self) -> Changes {
+        self.changes
+    }
+}
+
+/// One batch while it may still be refused.
+struct Draft<'g, 'a, E> {
+    group: &'g Group<'a, E>,
+    changes: Changes,
+    known: HashMap<PlaySid, Known>,
+}
+
+impl<E: Engine> Draft<'_, '_, E> {
+    fn check_fence(&mut self, fence: &Fence) -> Result<(), Error> {
+        let Some(head) = &self.known(&fence.play)?.play else {
+            return Err(conflict(&keys::play(&fence.play)));
+        };
+        if head.launch > fence.launch {
+            return Err(Error::Fenced {
+                play: fence.play.clone(),
+                stale: fence.launch,
+                current: head.launch,
+            });
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, write: &Write) -> Result<(), Error> {
+        match write {
+            Write::Play(play) => self.write_play(play),
+            Write::Request(play, request) => self.write_request(play, request),
+            Write::Outcome(play, outcome) => self.write_outcome(play, outcome),
+            Write::Span(play, span) => {
+                self.put(keys::span(play, span.launch, span.seq), span);
+                Ok(())
+            }
+            Write::Log(play, line) => {
+                self.put(keys::log(play, line.launch, line.seq), line);
+                Ok(())
+            }
+            Write::Version(version) => self.write_version(version),
+            Write::Workflow(workflow) => self.write_workflow(workflow),
+        }
+    }
+
+    fn write_play(&mut self, play: &PlayRecord) -> Result<(), Error> {
+        let key = keys::play(&play.sid);
+        let head = Head::of(play);
+        if let Some(stored) = self.known(&play.sid)?.play.replace(head.clone()) {
+            if stored.revision.checked_add(1) != Some(play.revision) {
+                return Err(conflict(&key));
+            }
+            for entry in stored.entries(&play.sid) {
+                self.changes.insert(entry, None);
+            }
+        }
+        for entry in head.entries(&play.sid) {
+            self.changes.insert(entry, Some(Vec::new()));
+        }
+        self.put(key, play);
+        Ok(())
+    }
+
+    fn write_request(&mut self, play: &PlaySid, request: &ResumeRequest) -> Result<(), Error> {
+        let key = keys::request(play, &request.id);
+        match self.read::<ResumeRequest>(&key)? {
+            Some(stored) if stored.answer.is_some() && stored.answer != request.answer => {
+                return Err(conflict(&key));
+            }
+            Some(stored) => {
+                let entry = keys::open_request(stored.asked_at, play, &stored.id);
+                self.changes.insert(entry, None);
+            }
+            None => self.known(play)?.tally.n_requests += 1,
+        }
+        if request.is_open() {
+            let entry = keys::open_request(request.asked_at, play, &request.id);
+            self.changes.insert(entry, Some(Vec::new()));
+        }
+        self.put(key, request);
+        Ok(())
+    }
+
+    fn write_outcome(&mut self, play: &PlaySid, outcome: &OutcomeRecord) -> Result<(), Error> {
+        let key = keys::outcome(play, &outcome.key);
+        if !self.has(&key)? {
+            self.known(play)?.tally.n_outcomes += 1;
+            self.put(key, outcome);
+        }
+        Ok(())
+    }
+
+    fn write_version(&mut self, version: &WorkflowVersion) -> Result<(), Error> {
+        let key = keys::version(&version.sid);
+        if !self.has(&key)? {
+            self.put(key, version);
+        }
+        Ok(())
+    }
+
+    fn write_workflow(&mut self, workflow: &Workflow) -> Result<(), Error> {
+        let name = keys::workflow_name(&workflow.name);
+        let holder = self.read::<WorkflowSid>(&name)?;
+        if holder.is_some_and(|holder| holder != workflow.sid) {
+            return Err(conflict(&name));
+        }
+        let key = keys::workflow(&workflow.sid);
+        if let Some(stored) = self.read::<Workflow>(&key)? {
+            self.changes.insert(keys::workflow_name(&stored.name), None);
+        }
+        self.put(name, &workflow.sid);
+        self.put(key, workflow);
+        Ok(())
+    }
+
+    /// Stores the tallies that this batch has changed.
+    fn keep_tallies(&mut self) {
+        let mut changed = Vec::new();
+        for (play, known) in &mut self.known {
+            if known.tally != known.stored_tally {
+                known.stored_tally = known.tally;
+                changed.push((keys::tally(play), known.tally));
+            }
+        }
+        for (key, tally) in changed {
+            self.put(key, &tally);
+        }
+    }
+
+    /// What is known of a play, to look at or to change within this batch.
+    fn known(&mut self, play: &PlaySid) -> Result<&mut Known, Error> {
+        if !self.known.contains_key(play) {
+            let known = match self.group.known.0.get(play) {
+                Some(known) => known.clone(),
+                None => self.read_known(play)?,
+            };
+            self.known.insert(play.clone(), known);
+        }
+        Ok(self.known.get_mut(play).expect("it was put there above"))
+    }
+
+    fn read_known(&self, play: &PlaySid) -> Result<Known, Error> {
+        let record = self.read::<PlayRecord>(&keys::play(play))?;
+        let tally = self.read(&keys::tally(play))?.unwrap_or_default();
+        Ok(Known { play: record.as_ref().map(Head::of), tally, stored_tally: tally })
+    }
+
+    fn put(&mut self, key: Vec<u8>, record: &impl Serialize) {
+        let value = record::encode(&key, record);
+        self.changes.insert(key, Some(value));
+    }
+
+    fn read<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
+        let value = match self.pending(key) {
+            Some(pending) => pending.clone(),
+            None => self.group.engine.get(key)?,
+        };
+        value.map(|bytes| record::decode(key, &bytes)).transpose()
+    }
+
+    fn has(&self, key: &[u8]) -> Result<bool, Error> {
+        match self.pending(key) {
+            Some(pending) => Ok(pending.is_some()),
+            None => self.group.engine.has(key),
+        }
+    }
+
+    /// What this batch or one before it in the group does to a key.
+    fn pending(&self, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+        self.changes.get(key).or_else(|| self.group.changes.get(key))
+    }
+}
+
+fn conflict(key: &[u8]) -> Error {
+    Error::Conflict { record: keys::describe(key) }
+}

@@ -1,0 +1,57 @@
+//! One process at a time: the lock file of a directory.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::Path;
+
+use super::io_error;
+use crate::{Error, clock};
+
+/// The lock of a directory, held until it is dropped or the process ends, however it ends.
+///
+/// The system holds the lock; the file's content only says whose it is, and is stale afterwards.
+pub(super) struct DirectoryLock(#[expect(dead_code, reason = "held, never read")] File);
+
+impl DirectoryLock {
+    /// Takes the lock.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] names who holds it.
+    pub(super) fn take(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join("lock");
+        let mut options = OpenOptions::new();
+        let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = opened.map_err(io_error("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::InUse { dir: dir.to_owned(), holder: holder(file) });
+            }
+            Err(TryLockError::Error(error)) => return Err(io_error("lock", &path)(error)),
+        }
+        sign(&mut file).map_err(io_error("write", &path))?;
+        Ok(Self(file))
+    }
+}
+
+fn sign(file: &mut File) -> std::io::Result<()> {
+    let program = std::env::current_exe().ok();
+    let name = program.as_deref().and_then(Path::file_name).unwrap_or("a process".as_ref());
+    file.set_len(0)?;
+    writeln!(
+        file,
+        "{} (pid {}, since {})",
+        name.display(),
+        std::process::id(),
+        clock::text(clock::now())
+    )
+}
+
+fn holder(mut file: File) -> String {
+    let mut text = String::new();
+    match file.read_to_string(&mut text) {
+        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
+        // It has the lock and has not signed yet.
+        _ => "another process".into(),
+    }
+}

@@ -1,0 +1,152 @@
+//! Records to store, each with its identity given and the rest made up.
+#![allow(dead_code, reason = "each test file takes what it needs")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hero_schema::{
+    Answer, Answerer, Bundle, FlowSignature, Json, LaunchNumber, LogLevel, LogLine, LogStream,
+    Outcome, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, RequestKind, ResumeId, ResumeRequest,
+    Span, SpanId, SpanKind, SpanStatus, StepKey, Timestamp, VersionSid, Workflow, WorkflowSid,
+    WorkflowVersion,
+};
+
+pub(crate) fn json(text: &str) -> Json {
+    Json::parse(text).expect("the sample is JSON")
+}
+
+/// A play in its first launch, at revision 0.
+pub(crate) fn play(sid: &str) -> PlayRecord {
+    PlayRecord {
+        sid: PlaySid::new(sid),
+        revision: 0,
+        name: format!("play {sid}"),
+        workflow_sid: None,
+        version_sid: VersionSid::new("6ba0210c95a2fc08a5dd7d7d8b23dc8841deb7ad"),
+        status: PlayStatus::Running,
+        input: json(r#"{"version": "1.0", "n": 9007199254740993}"#),
+        output: None,
+        failure: None,
+        launch: LaunchNumber(1),
+        asked_in_launch: LaunchNumber(0),
+        n_open_requests: 0,
+        n_fresh_answers: 0,
+        n_launches_without_progress: 0,
+        prefill: BTreeMap::from([("approve*".into(), Json::null())]),
+        prefill_used: BTreeSet::new(),
+        prefill_only: false,
+        left_over: Vec::new(),
+        parent: None,
+        python: None,
+        working_dir: None,
+        total_cost_usd: 0.1,
+        created_at: Timestamp(1_000),
+        started_at: Some(Timestamp(1_001)),
+        ended_at: None,
+    }
+}
+
+/// The same play one revision later.
+pub(crate) fn revised(play: &PlayRecord, change: impl FnOnce(&mut PlayRecord)) -> PlayRecord {
+    let mut revised = PlayRecord { revision: play.revision + 1, ..play.clone() };
+    change(&mut revised);
+    revised
+}
+
+/// An outcome that returned this text.
+pub(crate) fn outcome(key: &str, text: &str) -> OutcomeRecord {
+    OutcomeRecord {
+        key: StepKey::new(key),
+        parent_path: "main".into(),
+        name: "fetch".into(),
+        arguments_hash: "bf21a9e8fbc5a3846fb05b4fa0859e0917b2202f".into(),
+        source_hash: "97d170e1550eee4afc0af065b78cda302a97674c".into(),
+        span_id: SpanId::new("00000000000000ff"),
+        launch: LaunchNumber(1),
+        outcome: Outcome::Returned(Json::of(&text).expect("text has a JSON form")),
+    }
+}
+
+pub(crate) fn span(launch: u32, seq: u64) -> Span {
+    Span {
+        span_id: SpanId::new(format!("{seq:016x}")),
+        parent_id: Some(SpanId::new("0000000000000001")),
+        launch: LaunchNumber(launch),
+        seq,
+        name: "fetch".into(),
+        kind: SpanKind::Step,
+        status: SpanStatus::Running,
+        step_key: Some(StepKey::new("6ba0210c95a2fc08a5dd7d7d8b23dc8841deb7ad")),
+        arguments: Some(json(r#"{"id":1}"#)),
+        started_at: Timestamp(2_000),
+        ended_at: None,
+        tags: BTreeMap::new(),
+        error: None,
+        child_play_sid: None,
+        source_file: Some("flow.py".into()),
+        source_line: Some(12),
+    }
+}
+
+pub(crate) fn log(launch: u32, seq: u64) -> LogLine {
+    LogLine {
+        launch: LaunchNumber(launch),
+        seq,
+        at: Timestamp(3_000),
+        stream: LogStream::Stdout,
+        level: LogLevel::Info,
+        span_id: None,
+        text: format!("line {seq}"),
+    }
+}
+
+pub(crate) fn request(id: &str, asked_at: i64) -> ResumeRequest {
+    ResumeRequest {
+        id: ResumeId::new(id),
+        name: "approve".into(),
+        kind: RequestKind::Pause,
+        schema: Some(json(r#"{"type":"boolean"}"#)),
+        ui: None,
+        asked_at_span_id: SpanId::new("0000000000000002"),
+        asked_at: Timestamp(asked_at),
+        expires_at: None,
+        default: Some(Json::null()),
+        answer: None,
+    }
+}
+
+/// The same request, answered.
+pub(crate) fn answered(request: &ResumeRequest, payload: &str) -> ResumeRequest {
+    let answer = Answer {
+        outcome: Outcome::Returned(json(payload)),
+        resumed_at: Timestamp(9_000),
+        resumed_by: Answerer::Rpc { uid: 1000 },
+    };
+    ResumeRequest { answer: Some(answer), ..request.clone() }
+}
+
+pub(crate) fn version(sid: &str, source: &str) -> WorkflowVersion {
+    WorkflowVersion {
+        sid: VersionSid::new(sid),
+        bundle: Bundle {
+            entry: "flow.py".into(),
+            flow: "main".into(),
+            files: BTreeMap::from([("flow.py".into(), source.into())]),
+        },
+        signature: FlowSignature::default(),
+        created_at: Timestamp(500),
+    }
+}
+
+pub(crate) fn workflow(sid: &str, name: &str) -> Workflow {
+    Workflow {
+        sid: WorkflowSid::new(sid),
+        name: name.into(),
+        description: "Ships a version.".into(),
+        current_version_sid: VersionSid::new("v1"),
+        version: 1,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        created_at: Timestamp(600),
+        updated_at: Timestamp(600),
+    }
+}
