@@ -34,7 +34,6 @@ pub struct Server {
     store: Arc<dyn Store>,
     stop_accepting: oneshot::Sender<()>,
     serving: JoinHandle<()>,
-    rpc_socket: PathBuf,
 }
 
 impl Server {
@@ -52,7 +51,7 @@ impl Server {
             run_dir: paths.run_dir(),
             bundles_dir: paths.bundles_dir(),
             span_socket: paths.span_socket(),
-            rpc_socket: rpc_socket.clone(),
+            rpc_socket,
             python: config.python,
             grace: GRACE,
         };
@@ -66,7 +65,7 @@ impl Server {
         let serving = tokio::spawn(hero_rpc::server::serve(listener, Arc::new(service), async {
             let _ = stopped.await;
         }));
-        Ok(Self { supervisor, store, stop_accepting, serving, rpc_socket })
+        Ok(Self { supervisor, store, stop_accepting, serving })
     }
 
     /// Returns once no launch is under way: every play has ended or waits.
@@ -80,12 +79,9 @@ impl Server {
     /// # Errors
     /// The store could not write its last batch; what was acknowledged is safe.
     pub async fn stop(self) -> Result<(), RpcError> {
-        // Removed first, so that a command that comes now becomes a server of its own afterwards.
-        let _ = std::fs::remove_file(&self.rpc_socket);
         let _ = self.stop_accepting.send(());
         self.supervisor.stop().await;
-        // Whoever still waits for a play has lost the server anyway.
-        self.serving.abort();
+        let _ = self.serving.await;
         self.store.close().await.map_err(errors::of_store)
     }
 }

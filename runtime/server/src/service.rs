@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use hero_rpc::health::Health;
-use hero_rpc::server::{Caller, Dispatch};
+use hero_rpc::server::{Caller, Dispatch, method_not_found};
 use hero_schema::{ErrorKind, Json, PlayRecord, PlaySid, RpcError};
 use hero_store::Store;
 use hero_supervisor::Supervisor;
@@ -56,7 +56,7 @@ impl Dispatch for Service {
             "play_run_async" => serve!(self, params, play_run_async),
             "play_get" => serve!(self, params, play_get),
             "play_list" => serve!(self, params, play_list),
-            "play_wait" => serve!(self, params, play_wait),
+            "play_wait" => serve!(self, params, play_wait, caller),
             "play_resume" => serve!(self, params, play_resume, caller),
             "play_pending_resumes" => serve!(self, params, play_pending_resumes),
             "play_prefill" => serve!(self, params, play_prefill),
@@ -65,11 +65,7 @@ impl Dispatch for Service {
             "play_spans" => serve!(self, params, play_spans),
             "inbox_list" => serve!(self, params, inbox_list),
             "stats" => serve!(self, params, stats),
-            _ => {
-                let message = format!("there is no method `LogicService.{method}`");
-                Err(RpcError::new(ErrorKind::MethodNotFound, message)
-                    .hint("GET /openrpc.json lists the methods"))
-            }
+            _ => Err(method_not_found(method)),
         }
     }
 

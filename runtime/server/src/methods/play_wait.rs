@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hero_rpc::server::Caller;
 use hero_schema::rpc::{PlayWait, Until};
 use hero_schema::{Play, PlaySid, RpcError};
 use tokio::sync::broadcast::error::RecvError;
@@ -9,15 +10,24 @@ use tokio::sync::broadcast::error::RecvError;
 use super::play_get;
 use crate::service::Service;
 
-pub(crate) async fn run(service: &Service, params: PlayWait) -> Result<Play, RpcError> {
-    let waiting = wait(service, &params.play_sid, params.until);
-    if params.timeout_ms == 0 {
-        return waiting.await;
+pub(crate) async fn run(
+    service: &Service,
+    params: PlayWait,
+    mut caller: Caller,
+) -> Result<Play, RpcError> {
+    let deadline = async {
+        match params.timeout_ms {
+            0 => std::future::pending().await,
+            timeout_ms => tokio::time::sleep(Duration::from_millis(timeout_ms)).await,
+        }
+    };
+    tokio::select! {
+        play = wait(service, &params.play_sid, params.until) => return play,
+        () = deadline => {}
+        // Nobody reads the answer; it is given all the same, to end the wait.
+        () = caller.gone() => {}
     }
-    match tokio::time::timeout(Duration::from_millis(params.timeout_ms), waiting).await {
-        Ok(play) => play,
-        Err(_) => play_get::play(service, &params.play_sid).await,
-    }
+    play_get::play(service, &params.play_sid).await
 }
 
 async fn wait(service: &Service, sid: &PlaySid, until: Until) -> Result<Play, RpcError> {
