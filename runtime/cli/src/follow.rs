@@ -140,7 +140,10 @@ pub(crate) async fn answer(
         resume_id: request.id.clone(),
         payload_json: payload.text().to_owned(),
     };
-    session.call_again("play_resume", &params).await
+    session.call_again("play_resume", &params).await.map_err(|mut error: RpcError| {
+        error.message = format!("failed to answer \"{}\": {}", request.name, error.message);
+        error
+    })
 }
 
 fn is_over(error: &RpcError) -> bool {

@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal, Write};
 use console::Style;
 use hero_schema::{ErrorKind, RpcError};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::args::Color;
 
@@ -114,10 +113,27 @@ fn error_lines(error: &RpcError, paint: Paint) -> String {
 }
 
 fn error_json(error: &RpcError) -> String {
-    let hint = error.hint.as_deref().or_else(|| usual_hint(error.kind));
-    let (kind, message) = (error.kind, &error.message);
-    json!({"error": {"kind": kind, "code": kind.code(), "message": message, "hint": hint}})
-        .to_string()
+    let told = ErrorObject {
+        kind: error.kind,
+        code: error.kind.code(),
+        message: &error.message,
+        hint: error.hint.as_deref().or_else(|| usual_hint(error.kind)),
+    };
+    serde_json::to_string(&ErrorDocument { error: told })
+        .expect("text and numbers have a JSON form")
+}
+
+#[derive(Serialize)]
+struct ErrorDocument<'a> {
+    error: ErrorObject<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    kind: ErrorKind,
+    code: i64,
+    message: &'a str,
+    hint: Option<&'a str>,
 }
 
 /// What to do about an error that says nothing about that itself.
@@ -209,11 +225,8 @@ mod tests {
     #[test]
     fn programs_get_the_error_as_one_object() {
         let error = RpcError::new(ErrorKind::PayloadMismatch, "no \"fit\"").hint("again");
-        let read: serde_json::Value = serde_json::from_str(&error_json(&error)).expect("JSON");
-        let expected = json!({"error": {
-            "kind": "payload_mismatch", "code": -32007, "message": "no \"fit\"", "hint": "again",
-        }});
-        assert_eq!(read, expected);
+        let expected = r#"{"error":{"kind":"payload_mismatch","code":-32007,"message":"no \"fit\"","hint":"again"}}"#;
+        assert_eq!(error_json(&error), expected);
     }
 
     #[test]

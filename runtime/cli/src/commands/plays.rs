@@ -40,8 +40,8 @@ fn table(plays: &[PlaySummary], paint: Paint) -> String {
     let mut table = Table::new(["PLAY", "NAME", "STATUS", "OPEN", "CREATED", "TOOK"], paint);
     for play in plays {
         let n_open = match play.n_open_requests {
-            0 => String::new(),
-            n => n.to_string(),
+            n if n > 0 && !play.status.is_ended() => n.to_string(),
+            _ => String::new(),
         };
         let took = play
             .started_at
