@@ -153,7 +153,8 @@ pub(crate) async fn login(
             ([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response()
         }
         Ok(None) => {
-            let message = "This URL was used before or is wrong. `hero_logic --status` prints a fresh one.";
+            let message =
+                "This URL was used before or is wrong. `hero_logic --status` prints a fresh one.";
             (StatusCode::UNAUTHORIZED, pages::notice(message)).into_response()
         }
         Err(error) => {

@@ -93,7 +93,8 @@ pub(crate) fn read(fields: &[(String, String)]) -> Answer {
         // Browsers send line ends as CRLF; a flow expects what it would read from a file.
         Value::from(text.replace("\r\n", "\n")).to_string()
     } else if first("list").is_some() {
-        let items = fields.iter().filter(|(field, _)| field == "item").map(|(_, value)| value.as_str());
+        let items =
+            fields.iter().filter(|(field, _)| field == "item").map(|(_, value)| value.as_str());
         format!("[{}]", items.collect::<Vec<_>>().join(","))
     } else {
         first("json").cloned().unwrap_or_default()

@@ -74,7 +74,10 @@ async fn serve(manifest: &ServiceManifest, args: Args) -> Result<(), (String, &'
     let port = listener.local_addr().expect("a bound listener has an address").port();
     let access = Access::new(port, paths.admin_url_file()).map_err(|error| {
         let file = paths.admin_url_file();
-        (format!("failed to write `{}`: {error}", file.display()), "start the server first: hero_logic --start")
+        (
+            format!("failed to write `{}`: {error}", file.display()),
+            "start the server first: hero_logic --start",
+        )
     })?;
     banner(manifest, &access);
     let app = pages::router(Client::new(paths.rpc_socket()), Arc::new(access));

@@ -9,8 +9,9 @@ pub(crate) fn of_supervisor(error: hero_supervisor::Error) -> RpcError {
     use hero_supervisor::Error as E;
     let text = error.to_string();
     match error {
-        E::NoSuchPlay(_) => RpcError::new(ErrorKind::PlayNotFound, text)
-            .hint("`hero_logic plays` lists the plays"),
+        E::NoSuchPlay(_) => {
+            RpcError::new(ErrorKind::PlayNotFound, text).hint("`hero_logic plays` lists the plays")
+        }
         E::NoSuchRequest { play, .. } => RpcError::new(ErrorKind::RequestNotFound, text)
             .hint(format!("`hero_logic show {play}` lists what it asks")),
         E::Refused(refusal) => of_refusal(&refusal),
@@ -37,8 +38,9 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> RpcError {
             .hint("the first answer stands; `hero_logic show` tells who gave it and when"),
         Refusal::Misfit(Misfit::Payload(_)) => RpcError::new(ErrorKind::PayloadMismatch, text)
             .hint("the request is still open: answer again with a payload that fits its schema"),
-        Refusal::Misfit(Misfit::Schema(_)) => RpcError::new(ErrorKind::PayloadMismatch, text)
-            .hint("the flow gave this pause a schema that nothing can fit; cancel the play and mend it"),
+        Refusal::Misfit(Misfit::Schema(_)) => RpcError::new(ErrorKind::PayloadMismatch, text).hint(
+            "the flow gave this pause a schema that nothing can fit; cancel the play and mend it",
+        ),
     }
 }
 

@@ -44,13 +44,16 @@ impl Server {
     /// The data directory is in use or damaged, or a socket cannot be bound. Nothing keeps running.
     pub async fn start(config: Config) -> Result<Self, RpcError> {
         let paths = config.paths;
+        let (rpc_socket, span_socket) = (paths.rpc_socket(), paths.span_socket());
+        // Before anything is created: a directory that cannot work stays as it was.
+        hero_rpc::socket::check_length(&rpc_socket)?;
+        hero_rpc::socket::check_length(&span_socket)?;
         let store = open_store(&paths.store_dir()).await?;
-        let rpc_socket = paths.rpc_socket();
         let listener = hero_rpc::socket::bind(&rpc_socket)?;
         let settings = Settings {
             run_dir: paths.run_dir(),
             bundles_dir: paths.bundles_dir(),
-            span_socket: paths.span_socket(),
+            span_socket,
             rpc_socket,
             python: config.python,
             grace: GRACE,

@@ -32,9 +32,7 @@ impl Service {
     /// A play that must be there.
     pub(crate) async fn record(&self, play: &PlaySid) -> Result<PlayRecord, RpcError> {
         let found = self.store.play(play).await.map_err(errors::of_store)?;
-        found.ok_or_else(|| {
-            errors::of_supervisor(hero_supervisor::Error::NoSuchPlay(play.clone()))
-        })
+        found.ok_or_else(|| errors::of_supervisor(hero_supervisor::Error::NoSuchPlay(play.clone())))
     }
 }
 

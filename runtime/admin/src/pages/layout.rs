@@ -64,5 +64,7 @@ pub(crate) fn duration(from: Timestamp, to: Timestamp) -> String {
 /// The clock of this machine, for ages on pages.
 pub(crate) fn now() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Timestamp(since_epoch.map_or(0, |elapsed| i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)))
+    Timestamp(
+        since_epoch.map_or(0, |elapsed| i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)),
+    )
 }

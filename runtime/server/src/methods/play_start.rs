@@ -77,7 +77,9 @@ async fn code_of(service: &Service, params: &PlayStart) -> Result<Code, RpcError
 }
 
 /// Refuses prefill patterns that can match no pause.
-pub(crate) fn check_prefill<'a>(patterns: impl Iterator<Item = &'a String>) -> Result<(), RpcError> {
+pub(crate) fn check_prefill<'a>(
+    patterns: impl Iterator<Item = &'a String>,
+) -> Result<(), RpcError> {
     for pattern in patterns {
         if pattern.is_empty() || pattern.chars().any(char::is_control) {
             let message = format!("{pattern:?} is no prefill pattern");

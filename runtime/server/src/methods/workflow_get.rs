@@ -24,7 +24,8 @@ pub(crate) async fn find(service: &Service, sid_or_name: &str) -> Result<Workflo
     let found = service.store.workflow(sid_or_name).await.map_err(errors::of_store)?;
     found.ok_or_else(|| {
         let message = format!("there is no workflow `{sid_or_name}`");
-        RpcError::new(ErrorKind::WorkflowNotFound, message)
-            .hint("`hero_logic workflow list` lists them; a file is run by its path, as in `./flow.py`")
+        RpcError::new(ErrorKind::WorkflowNotFound, message).hint(
+            "`hero_logic workflow list` lists them; a file is run by its path, as in `./flow.py`",
+        )
     })
 }

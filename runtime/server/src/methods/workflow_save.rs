@@ -40,7 +40,8 @@ pub(crate) async fn run(service: &Service, params: WorkflowSave) -> Result<Workf
             updated_at: now,
         },
     };
-    let writes = vec![Write::Version(Box::new(version)), Write::Workflow(Box::new(workflow.clone()))];
+    let writes =
+        vec![Write::Version(Box::new(version)), Write::Workflow(Box::new(workflow.clone()))];
     service.store.commit(Batch { fence: None, writes }).await.map_err(errors::of_store)?;
     Ok(workflow)
 }
