@@ -51,7 +51,7 @@ pub trait Store: Send + Sync + 'static {
     /// All requests of a play, in the order they were asked.
     async fn requests(&self, play: &PlaySid) -> Result<Vec<ResumeRequest>, Error>;
 
-    /// The open requests of all plays, oldest first.
+    /// The open requests of all plays that have not ended, oldest first.
     async fn open_requests(&self, page: PageQuery)
     -> Result<Page<(PlaySid, ResumeRequest)>, Error>;
 

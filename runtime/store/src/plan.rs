@@ -3,7 +3,7 @@
 //! Batches that are flushed together are planned one after the other, each against what is stored
 //! and what those before it change. A batch that is refused leaves nothing behind.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use hero_schema::{
     LaunchNumber, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeRequest, Timestamp,
@@ -155,6 +155,9 @@ impl<E: Engine> Draft<'_, '_, E> {
             for entry in stored.entries(&play.sid) {
                 self.changes.insert(entry, None);
             }
+            if stored.status.is_ended() != head.status.is_ended() {
+                self.relist_requests(&play.sid, head.status)?;
+            }
         }
         for entry in head.entries(&play.sid) {
             self.changes.insert(entry, Some(Vec::new()));
@@ -175,12 +178,42 @@ impl<E: Engine> Draft<'_, '_, E> {
             }
             None => self.known(play)?.tally.n_requests += 1,
         }
-        if request.is_open() {
+        if request.is_open() && !self.has_ended(play)? {
             let entry = keys::open_request(request.asked_at, play, &request.id);
             self.changes.insert(entry, Some(Vec::new()));
         }
         self.put(key, request);
         Ok(())
+    }
+
+    /// Takes the open requests of a play off their list once it has ended, because nobody waits for
+    /// the answers any more, and puts them back should it be taken up again.
+    fn relist_requests(&mut self, play: &PlaySid, status: PlayStatus) -> Result<(), Error> {
+        if self.known(play)?.tally.n_requests == 0 {
+            return Ok(());
+        }
+        let keys = keys::range(&keys::requests(play));
+        let mut stored = self.group.engine.scan(keys.clone(), usize::MAX)?;
+        // Requests are never removed, so a change always holds one.
+        for changes in [&self.group.changes, &self.changes] {
+            let changed = changes.range(keys.clone());
+            stored.extend(changed.filter_map(|(key, value)| Some((key.clone(), value.clone()?))));
+        }
+        // The latest state of each counts: an answered one has left the list already.
+        for (key, value) in BTreeMap::from_iter(stored) {
+            // A damaged one is named by whoever reads it; it must not keep the play from ending.
+            let Ok(request) = record::decode::<ResumeRequest>(&key, &value) else { continue };
+            if request.is_open() {
+                let entry = keys::open_request(request.asked_at, play, &request.id);
+                self.changes.insert(entry, (!status.is_ended()).then(Vec::new));
+            }
+        }
+        Ok(())
+    }
+
+    fn has_ended(&mut self, play: &PlaySid) -> Result<bool, Error> {
+        let head = self.known(play)?.play.as_ref();
+        Ok(head.is_some_and(|head| head.status.is_ended()))
     }
 
     fn write_outcome(&mut self, play: &PlaySid, outcome: &OutcomeRecord) -> Result<(), Error> {

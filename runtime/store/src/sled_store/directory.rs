@@ -10,8 +10,9 @@
 //! `format` is written last when a store is created. So where it is there, the tree must hold its
 //! format record too: a tree without one was emptied or cut, and is not taken for a new store.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,7 +35,7 @@ const RELEASE_SECONDS_MAX: u64 = 5;
 
 /// Opens the store of a directory.
 pub(super) fn open(dir: &Path) -> Result<SledEngine, Error> {
-    fs::create_dir_all(dir).map_err(io_error("create", dir))?;
+    create_private(dir)?;
     let lock = DirectoryLock::take(dir)?;
     let is_created = read_format(dir)?.is_some();
     let sled_dir = dir.join("sled");
@@ -53,6 +54,15 @@ pub(super) fn open(dir: &Path) -> Result<SledEngine, Error> {
         write_format(dir)?;
     }
     Ok(engine)
+}
+
+/// Creates the directory where it is missing. It holds what users gave and got, so it is its owner's
+/// alone, also where someone created it before.
+fn create_private(dir: &Path) -> Result<(), Error> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(dir).map_err(io_error("create", dir))?;
+    let private = Permissions::from_mode(0o700);
+    fs::set_permissions(dir, private).map_err(io_error("make private", dir))
 }
 
 /// The number in `format`; None where the store was never completely created.
