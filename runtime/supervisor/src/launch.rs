@@ -28,6 +28,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// Carries a launch to its end and decides what that means for the play.
 pub(crate) async fn run(supervisor: Supervisor, play: PlayRecord, underway: Underway) {
     let Ok(_slot) = supervisor.shared.process_slots.acquire().await else { return };
+    if *supervisor.shared.is_stopping.borrow() {
+        return;
+    }
     let (sid, launch) = (underway.play.clone(), underway.launch);
     let end = match Launch::prepare(&supervisor, play).await {
         Ok(prepared) => prepared.run(&underway).await,
