@@ -8,7 +8,7 @@ use hero_rpc::paths::Paths;
 use hero_schema::{ErrorKind, RpcError};
 use hero_store::{SledStore, Store};
 use hero_supervisor::{Settings, Supervisor};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::errors;
@@ -32,7 +32,8 @@ pub struct Config {
 pub struct Server {
     supervisor: Supervisor,
     store: Arc<dyn Store>,
-    stop_accepting: oneshot::Sender<()>,
+    /// Dropped at the stop: `serve` and every call that waits look at it.
+    running: watch::Sender<()>,
     serving: JoinHandle<()>,
 }
 
@@ -63,12 +64,14 @@ impl Server {
         if config.recover {
             supervisor.recover().await.map_err(errors::of_supervisor)?;
         }
-        let service = Service::new(supervisor.clone(), store.clone(), paths.data_dir);
-        let (stop_accepting, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(hero_rpc::server::serve(listener, Arc::new(service), async {
-            let _ = stopped.await;
-        }));
-        Ok(Self { supervisor, store, stop_accepting, serving })
+        let (running, is_running) = watch::channel(());
+        let service = Service::new(supervisor.clone(), store.clone(), paths.data_dir, is_running);
+        let service = Arc::new(service);
+        let stopping = Arc::clone(&service);
+        let serving = tokio::spawn(async move {
+            hero_rpc::server::serve(listener, service, stopping.stopping()).await;
+        });
+        Ok(Self { supervisor, store, running, serving })
     }
 
     /// Returns once no launch is under way: every play has ended or waits.
@@ -82,7 +85,7 @@ impl Server {
     /// # Errors
     /// The store could not write its last batch; what was acknowledged is safe.
     pub async fn stop(self) -> Result<(), RpcError> {
-        let _ = self.stop_accepting.send(());
+        drop(self.running);
         self.supervisor.stop().await;
         let _ = self.serving.await;
         self.store.close().await.map_err(errors::of_store)

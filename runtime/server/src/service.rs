@@ -11,6 +11,7 @@ use hero_store::Store;
 use hero_supervisor::Supervisor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use crate::{errors, methods};
 
@@ -22,11 +23,24 @@ pub(crate) struct Service {
     pub(crate) supervisor: Supervisor,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) data_dir: PathBuf,
+    /// Closed once the server is stopping.
+    is_running: watch::Receiver<()>,
 }
 
 impl Service {
-    pub(crate) fn new(supervisor: Supervisor, store: Arc<dyn Store>, data_dir: PathBuf) -> Self {
-        Self { supervisor, store, data_dir }
+    pub(crate) fn new(
+        supervisor: Supervisor,
+        store: Arc<dyn Store>,
+        data_dir: PathBuf,
+        is_running: watch::Receiver<()>,
+    ) -> Self {
+        Self { supervisor, store, data_dir, is_running }
+    }
+
+    /// Returns once the server is stopping.
+    pub(crate) async fn stopping(&self) {
+        let mut is_running = self.is_running.clone();
+        while is_running.changed().await.is_ok() {}
     }
 
     /// A play that must be there.
@@ -101,6 +115,7 @@ mod tests {
     #[test]
     fn every_method_of_the_schema_is_served() {
         let source = include_str!("service.rs");
+        let source = source.split("#[cfg(test)]").next().expect("the code comes before its test");
         for method in METHODS {
             let arm = format!("\"{}\" => serve!", method.name);
             assert!(source.contains(&arm), "no arm for {}", method.name);

@@ -8,6 +8,7 @@ use hero_schema::{Play, PlaySid, RpcError};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::play_get;
+use crate::errors;
 use crate::service::Service;
 
 pub(crate) async fn run(
@@ -26,8 +27,26 @@ pub(crate) async fn run(
         () = deadline => {}
         // Nobody reads the answer; it is given all the same, to end the wait.
         () = caller.gone() => {}
+        () = service.stopping() => return at_the_stop(service, &params).await,
     }
     play_get::play(service, &params.play_sid).await
+}
+
+/// The last look: a play that has got there in this very moment is not kept from whoever waited for it.
+async fn at_the_stop(service: &Service, params: &PlayWait) -> Result<Play, RpcError> {
+    let play = play_get::play(service, &params.play_sid).await?;
+    if is_there(&play, params.until) {
+        Ok(play)
+    } else {
+        Err(errors::of_supervisor(hero_supervisor::Error::Stopping))
+    }
+}
+
+fn is_there(play: &Play, until: Until) -> bool {
+    match until {
+        Until::Ended => play.status.is_ended(),
+        Until::Settled => play.status.is_settled(),
+    }
 }
 
 async fn wait(service: &Service, sid: &PlaySid, until: Until) -> Result<Play, RpcError> {
@@ -35,11 +54,7 @@ async fn wait(service: &Service, sid: &PlaySid, until: Until) -> Result<Play, Rp
     let mut news = service.store.news();
     loop {
         let play = play_get::play(service, sid).await?;
-        let is_there = match until {
-            Until::Ended => play.status.is_ended(),
-            Until::Settled => play.status.is_settled(),
-        };
-        if is_there {
+        if is_there(&play, until) {
             return Ok(play);
         }
         loop {

@@ -5,8 +5,8 @@ use std::path::Path;
 use hero_schema::name::is_name;
 use hero_schema::rpc::WorkflowSave;
 use hero_schema::step::version_sid;
-use hero_schema::{ErrorKind, RpcError, Workflow, WorkflowSid, WorkflowVersion};
-use hero_store::{Batch, Write};
+use hero_schema::{ErrorKind, RpcError, Timestamp, Workflow, WorkflowSid, WorkflowVersion};
+use hero_store::{Batch, Error, Write};
 
 use crate::errors;
 use crate::service::Service;
@@ -15,35 +15,47 @@ pub(crate) async fn run(service: &Service, params: WorkflowSave) -> Result<Workf
     check_name(&params.name)?;
     let python = params.python.as_deref();
     let version = read_version(service, &params.file, params.flow.as_deref(), python).await?;
-    let known = service.store.workflow(&params.name).await.map_err(errors::of_store)?;
-    let now = service.store.now();
-    let workflow = match known {
-        Some(workflow) if workflow.current_version_sid == version.sid => return Ok(workflow),
-        Some(workflow) => Workflow {
-            version: workflow.version + 1,
-            updated_at: now,
-            current_version_sid: version.sid.clone(),
-            description: version.signature.description.clone(),
-            inputs: version.signature.inputs.clone(),
-            outputs: version.signature.outputs.clone(),
-            ..workflow
-        },
-        None => Workflow {
-            sid: WorkflowSid::new(ulid::Ulid::generate().to_string().to_lowercase()),
-            name: params.name,
-            description: version.signature.description.clone(),
-            current_version_sid: version.sid.clone(),
-            version: 1,
-            inputs: version.signature.inputs.clone(),
-            outputs: version.signature.outputs.clone(),
-            created_at: now,
-            updated_at: now,
-        },
-    };
-    let writes =
-        vec![Write::Version(Box::new(version)), Write::Workflow(Box::new(workflow.clone()))];
-    service.store.commit(Batch { fence: None, writes }).await.map_err(errors::of_store)?;
-    Ok(workflow)
+    loop {
+        let known = service.store.workflow(&params.name).await.map_err(errors::of_store)?;
+        let workflow = match known {
+            Some(known) if known.current_version_sid == version.sid => return Ok(known),
+            Some(known) => next_of(known, &version, service.store.now()),
+            None => first_of(&params.name, &version, service.store.now()),
+        };
+        let writes = vec![
+            Write::Version(Box::new(version.clone())),
+            Write::Workflow(Box::new(workflow.clone())),
+        ];
+        match service.store.commit(Batch { fence: None, writes }).await {
+            Ok(()) => return Ok(workflow),
+            // Someone else saved under this name in between: what they saved is looked at again.
+            Err(Error::Conflict { .. }) => {}
+            Err(error) => return Err(errors::of_store(error)),
+        }
+    }
+}
+
+fn first_of(name: &str, version: &WorkflowVersion, now: Timestamp) -> Workflow {
+    Workflow {
+        sid: WorkflowSid::new(ulid::Ulid::generate().to_string().to_lowercase()),
+        name: name.to_owned(),
+        description: version.signature.description.clone(),
+        current_version_sid: version.sid.clone(),
+        version: 1,
+        inputs: version.signature.inputs.clone(),
+        outputs: version.signature.outputs.clone(),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn next_of(workflow: Workflow, version: &WorkflowVersion, now: Timestamp) -> Workflow {
+    Workflow {
+        version: workflow.version + 1,
+        sid: workflow.sid,
+        created_at: workflow.created_at,
+        ..first_of(&workflow.name, version, now)
+    }
 }
 
 /// The version that a file makes, not stored yet.
