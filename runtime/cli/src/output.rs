@@ -139,10 +139,13 @@ struct ErrorObject<'a> {
 /// What to do about an error that says nothing about that itself.
 fn usual_hint(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
+        ErrorKind::FileUnreadable => "check the path, and that the file is readable UTF-8 text",
         ErrorKind::PlayNotFound => "`hero_logic plays` lists the plays",
         ErrorKind::WorkflowNotFound => "`hero_logic workflow list` lists the workflows",
         ErrorKind::RequestNotFound => "`hero_logic show PLAY` lists what a play asks",
         ErrorKind::PayloadNotJson => "text is written in both quotes: '\"some text\"'",
+        ErrorKind::FileUnreadable => "give the path of a UTF-8 text file that you may read",
+        ErrorKind::FlowDefinition => "a flow is a `@flow` function in a Python file of UTF-8 text",
         ErrorKind::PlayEnded => "an ended play never changes; start a new one",
         ErrorKind::ServerUnreachable => "try again, or start a server with `hero_logic --start`",
         ErrorKind::Internal => "the log of the server says more",

@@ -134,19 +134,19 @@ fn mark(status: SpanStatus, paint: Paint) -> String {
 }
 
 /// How long the call took, where that says something: not for a root that began anew in each launch,
-/// and not for a pause, which takes as long as people do.
+/// and not for what waits, which takes as long as people do.
 fn duration(node: &Node<'_>, now: Timestamp) -> Option<String> {
     let telling = node.telling();
-    let says_little = match telling.kind {
-        SpanKind::FlowRoot => node.records.len() > 1,
-        SpanKind::Pause => true,
-        _ => telling.status == SpanStatus::Replayed,
-    };
+    let is_repeated = telling.kind == SpanKind::FlowRoot && node.records.len() > 1;
+    let is_waiting = telling.kind == SpanKind::Pause || telling.status == SpanStatus::Paused;
+    if is_repeated || is_waiting || telling.status == SpanStatus::Replayed {
+        return None;
+    }
     let until = match telling.status {
         SpanStatus::Running => now,
         _ => telling.ended_at?,
     };
-    (!says_little).then(|| text::duration(until.micros_since(telling.started_at)))
+    Some(text::duration(until.micros_since(telling.started_at)))
 }
 
 /// `ran in launch 1, replayed in 2, 3`, where there is something to tell.
@@ -154,7 +154,9 @@ fn history(node: &Node<'_>) -> Option<String> {
     let replays: Vec<String> = node.replays().iter().map(LaunchNumber::to_string).collect();
     let replayed = format!("replayed in {}", replays.join(", "));
     match (node.status(), node.telling()) {
-        (SpanStatus::Paused, _) => Some("waits for an answer".into()),
+        (SpanStatus::Paused, span) => {
+            (span.kind == SpanKind::Pause).then(|| "waits for an answer".into())
+        }
         (SpanStatus::Cancelled, _) => Some("interrupted".into()),
         _ if replays.is_empty() => None,
         (_, span) if span.kind == SpanKind::Pause => Some("answered".into()),
@@ -207,7 +209,10 @@ mod tests {
                 "└─ ✓ pay  12 ms",
             ]
         );
-        assert_eq!(drawn(&spans[..3])[2], "└─ ? approve  waits for an answer");
+        assert_eq!(
+            drawn(&spans[..3]),
+            ["? main", "├─ ✓ look_up  12 ms", "└─ ? approve  waits for an answer"]
+        );
     }
 
     #[test]
