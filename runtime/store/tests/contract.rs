@@ -1,0 +1,500 @@
+//! What every store holds to. Each promise is tried on each store, and on one in a directory it must
+//! still hold after the store was closed, or dropped, and opened again after every write.
+
+mod samples;
+mod subject;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hero_schema::{
+    LaunchNumber, PlaySid, PlayStatus, ResumeId, SpanStatus, VersionSid, WorkflowSid,
+};
+use hero_store::{Batch, Error, Fence, Page, PageQuery, PlayQuery, Store, Write};
+use samples::{answered, json, log, outcome, play, request, revised, span, version, workflow};
+use subject::Subject;
+
+/// Runs each promise against each store.
+macro_rules! promises {
+    ($($promise:ident,)+) => {
+        mod in_memory {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() { super::$promise(super::Subject::in_memory()).await })+
+        }
+        mod in_sled_closed_after_every_write {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() { super::$promise(super::Subject::closed_after_every_write()).await })+
+        }
+        mod in_sled_dropped_after_every_write {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $promise() { super::$promise(super::Subject::dropped_after_every_write()).await })+
+        }
+    };
+}
+
+promises! {
+    a_play_reads_back_as_it_was_written,
+    only_the_next_revision_replaces_a_play,
+    a_refused_batch_leaves_no_trace,
+    what_an_older_launch_writes_is_refused,
+    the_first_outcome_of_a_step_stands,
+    a_stored_answer_is_never_replaced,
+    requests_come_in_the_order_they_were_asked,
+    open_requests_come_oldest_first_until_they_are_answered,
+    a_span_is_replaced_by_the_one_with_its_launch_and_number,
+    a_log_is_followed_by_its_cursor,
+    plays_come_newest_first_by_every_filter,
+    a_list_comes_in_pages_without_gap_or_overlap,
+    a_cursor_of_another_list_is_refused,
+    a_version_is_never_replaced,
+    a_workflow_is_found_by_its_sid_and_by_its_name,
+    what_was_posted_is_there_with_the_next_commit,
+    news_tell_of_every_play_that_was_written,
+    values_of_any_size_read_back,
+    no_id_reaches_the_records_of_another,
+    every_one_of_64_writers_at_once_is_answered,
+    of_many_who_change_a_play_at_once_one_wins,
+    a_closed_store_refuses_everything,
+    the_clock_goes_forward,
+}
+
+async fn a_play_reads_back_as_it_was_written(mut subject: Subject) {
+    let mut written = play("a");
+    written.workflow_sid = Some(WorkflowSid::new("w"));
+    written.output = Some(json("null"));
+    subject.commit([Write::Play(Box::new(written.clone()))]).await;
+    let read = subject.store().play(&written.sid).await.expect("readable");
+    assert_eq!(read, Some(written));
+    assert_eq!(subject.store().play(&PlaySid::new("b")).await.expect("readable"), None);
+}
+
+async fn only_the_next_revision_replaces_a_play(mut subject: Subject) {
+    let first = play("a");
+    let second = revised(&first, |play| play.status = PlayStatus::AwaitingResume);
+    let third = revised(&second, |play| play.status = PlayStatus::Running);
+    subject.commit([Write::Play(Box::new(first.clone()))]).await;
+    assert_conflict(subject.try_commit(None, [Write::Play(Box::new(first.clone()))]).await);
+    assert_conflict(subject.try_commit(None, [Write::Play(Box::new(third.clone()))]).await);
+    subject.commit([Write::Play(Box::new(second.clone()))]).await;
+    assert_conflict(subject.try_commit(None, [Write::Play(Box::new(second.clone()))]).await);
+    assert_eq!(subject.store().play(&first.sid).await.expect("readable"), Some(second));
+    subject.commit([Write::Play(Box::new(third.clone()))]).await;
+    assert_eq!(subject.store().play(&first.sid).await.expect("readable"), Some(third));
+}
+
+async fn a_refused_batch_leaves_no_trace(mut subject: Subject) {
+    let (stored, sid) = (play("a"), PlaySid::new("a"));
+    let other = play("b");
+    subject.commit([Write::Play(Box::new(stored.clone()))]).await;
+    let refused = subject.try_commit(
+        None,
+        [
+            Write::Play(Box::new(other.clone())),
+            Write::Outcome(sid.clone(), Box::new(outcome("k", "lost"))),
+            Write::Request(sid.clone(), Box::new(request("r", 1))),
+            Write::Workflow(Box::new(workflow("w", "lost"))),
+            Write::Play(Box::new(stored)),
+        ],
+    );
+    assert_conflict(refused.await);
+    let store = subject.store();
+    assert_eq!(store.play(&other.sid).await.expect("readable"), None);
+    assert_eq!(store.outcomes(&sid).await.expect("readable"), []);
+    assert_eq!(store.requests(&sid).await.expect("readable"), []);
+    assert_eq!(store.workflow("lost").await.expect("readable"), None);
+    assert_eq!(sids(&store.plays(PlayQuery::default()).await.expect("readable")), ["a"]);
+    // And nothing of it is remembered either.
+    subject.commit([Write::Play(Box::new(other))]).await;
+    subject.commit([Write::Outcome(sid.clone(), Box::new(outcome("k", "kept")))]).await;
+    let kept = subject.store().outcomes(&sid).await.expect("readable");
+    assert_eq!(kept, [outcome("k", "kept")]);
+}
+
+async fn what_an_older_launch_writes_is_refused(mut subject: Subject) {
+    let first = play("a");
+    let sid = first.sid.clone();
+    let second = revised(&first, |play| play.launch = LaunchNumber(2));
+    let fence = |launch| Some(Fence { play: PlaySid::new("a"), launch: LaunchNumber(launch) });
+    let step = |key: &str| [Write::Outcome(PlaySid::new("a"), Box::new(outcome(key, "x")))];
+
+    assert_conflict(subject.try_commit(fence(1), step("0")).await);
+    subject.commit([Write::Play(Box::new(first))]).await;
+    subject.try_commit(fence(1), step("1")).await.expect("launch 1 is current");
+    subject.commit([Write::Play(Box::new(second))]).await;
+    let refused = subject.try_commit(fence(1), step("2")).await;
+    let Err(Error::Fenced { play, stale, current }) = refused else { panic!("{refused:?}") };
+    assert_eq!((play.as_str(), stale, current), ("a", LaunchNumber(1), LaunchNumber(2)));
+    subject.store().post(Batch { fence: fence(1), writes: step("3").into() });
+    subject.try_commit(fence(2), step("4")).await.expect("launch 2 is current");
+
+    let outcomes = subject.store().outcomes(&sid).await.expect("readable");
+    let keys: BTreeSet<_> = outcomes.iter().map(|outcome| outcome.key.as_str()).collect();
+    assert_eq!(keys, BTreeSet::from(["1", "4"]));
+}
+
+async fn the_first_outcome_of_a_step_stands(mut subject: Subject) {
+    let sid = PlaySid::new("a");
+    let write = |key: &str, text: &str| Write::Outcome(sid.clone(), Box::new(outcome(key, text)));
+    subject.commit([write("k", "first"), write("k", "second"), write("l", "other")]).await;
+    subject.commit([write("k", "third")]).await;
+    let mut outcomes = subject.store().outcomes(&sid).await.expect("readable");
+    outcomes.sort_by(|a, b| a.key.cmp(&b.key));
+    assert_eq!(outcomes, [outcome("k", "first"), outcome("l", "other")]);
+}
+
+async fn a_stored_answer_is_never_replaced(mut subject: Subject) {
+    let sid = PlaySid::new("a");
+    let asked = request("r", 1);
+    let yes = answered(&asked, "true");
+    let write = |request: &_| [Write::Request(PlaySid::new("a"), Box::new(Clone::clone(request)))];
+    subject.commit(write(&asked)).await;
+    subject.commit(write(&yes)).await;
+    assert_conflict(subject.try_commit(None, write(&answered(&asked, "false"))).await);
+    assert_conflict(subject.try_commit(None, write(&asked)).await);
+    subject.commit(write(&yes)).await;
+    let stored = subject.store().request(&sid, &ResumeId::new("r")).await.expect("readable");
+    assert_eq!(stored, Some(yes));
+    let none = subject.store().request(&sid, &ResumeId::new("s")).await.expect("readable");
+    assert_eq!(none, None);
+}
+
+async fn requests_come_in_the_order_they_were_asked(mut subject: Subject) {
+    let sid = PlaySid::new("a");
+    for (id, asked_at) in [("x", 20), ("y", 10), ("z", 30)] {
+        subject.commit([Write::Request(sid.clone(), Box::new(request(id, asked_at)))]).await;
+    }
+    let requests = subject.store().requests(&sid).await.expect("readable");
+    let ids: Vec<_> = requests.iter().map(|request| request.id.as_str()).collect();
+    assert_eq!(ids, ["y", "x", "z"]);
+}
+
+async fn open_requests_come_oldest_first_until_they_are_answered(mut subject: Subject) {
+    let asked = [("a", "x", 20), ("b", "x", 10), ("a", "y", 30), ("c", "z", 15)];
+    for (sid, id, at) in asked {
+        subject.commit([Write::Request(PlaySid::new(sid), Box::new(request(id, at)))]).await;
+    }
+    assert_eq!(open(&subject).await, ["b/x", "c/z", "a/x", "a/y"]);
+    let answer = answered(&request("z", 15), "null");
+    subject.commit([Write::Request(PlaySid::new("c"), Box::new(answer))]).await;
+    assert_eq!(open(&subject).await, ["b/x", "a/x", "a/y"]);
+}
+
+async fn a_span_is_replaced_by_the_one_with_its_launch_and_number(mut subject: Subject) {
+    let sid = PlaySid::new("a");
+    let places = [(1, 0), (1, 255), (1, 256), (2, 1), (256, 0)];
+    for (launch, seq) in places.into_iter().rev() {
+        subject.commit([Write::Span(sid.clone(), Box::new(span(launch, seq)))]).await;
+    }
+    let mut ended = span(1, 255);
+    ended.status = SpanStatus::Ok;
+    subject.commit([Write::Span(sid.clone(), Box::new(ended.clone()))]).await;
+    let page = subject.store().spans(&sid, PageQuery::default()).await.expect("readable");
+    let found: Vec<_> = page.items.iter().map(|span| (span.launch.0, span.seq)).collect();
+    assert_eq!(found, places);
+    assert_eq!(page.items[1], ended);
+}
+
+async fn a_log_is_followed_by_its_cursor(mut subject: Subject) {
+    let sid = PlaySid::new("a");
+    let read = |subject: &Subject, cursor| {
+        let (store, sid) = (subject.store().clone(), PlaySid::new("a"));
+        async move { store.logs(&sid, PageQuery { cursor, limit: 2 }).await.expect("readable") }
+    };
+    let empty = read(&subject, None).await;
+    assert_eq!(empty, Page { items: vec![], next_cursor: None, has_more: false });
+    subject.commit((1..=3).map(|seq| Write::Log(sid.clone(), log(1, seq)))).await;
+    let first = read(&subject, None).await;
+    assert_eq!((first.items.as_slice(), first.has_more), (&[log(1, 1), log(1, 2)][..], true));
+    let second = read(&subject, first.next_cursor).await;
+    assert_eq!((second.items.as_slice(), second.has_more), (&[log(1, 3)][..], false));
+    let nothing_yet = read(&subject, second.next_cursor.clone()).await;
+    assert_eq!((nothing_yet.items.as_slice(), nothing_yet.has_more), (&[][..], false));
+    assert_eq!(nothing_yet.next_cursor, second.next_cursor);
+    subject.commit([Write::Log(sid.clone(), log(2, 1))]).await;
+    assert_eq!(read(&subject, nothing_yet.next_cursor).await.items, [log(2, 1)]);
+}
+
+async fn plays_come_newest_first_by_every_filter(mut subject: Subject) {
+    let (workflow, parent) = (Some(WorkflowSid::new("w")), Some(PlaySid::new("a")));
+    for (sid, created_at, in_workflow, is_child) in [
+        ("a", 10, false, false),
+        ("b", 30, true, false),
+        ("c", 20, true, true),
+        ("d", 30, false, true),
+    ] {
+        let mut play = play(sid);
+        play.created_at.0 = created_at;
+        play.workflow_sid = workflow.clone().filter(|_| in_workflow);
+        play.parent = parent.clone().filter(|_| is_child);
+        subject.commit([Write::Play(Box::new(play))]).await;
+    }
+    let moved = subject.store().play(&PlaySid::new("b")).await.expect("readable").expect("stored");
+    let moved = revised(&moved, |play| play.status = PlayStatus::Success);
+    subject.commit([Write::Play(Box::new(moved))]).await;
+
+    let (running, success) = (Some(PlayStatus::Running), Some(PlayStatus::Success));
+    for (status, workflow, parent, expected) in [
+        (None, None, None, vec!["b", "d", "c", "a"]),
+        (running, None, None, vec!["d", "c", "a"]),
+        (success, None, None, vec!["b"]),
+        (Some(PlayStatus::Failed), None, None, vec![]),
+        (None, workflow.clone(), None, vec!["b", "c"]),
+        (None, None, parent.clone(), vec!["d", "c"]),
+        (running, workflow.clone(), None, vec!["c"]),
+        (success, workflow.clone(), parent.clone(), vec![]),
+        (running, workflow, parent, vec!["c"]),
+        (None, Some(WorkflowSid::new("x")), None, vec![]),
+    ] {
+        let query = PlayQuery { status, workflow, parent, page: PageQuery::default() };
+        let page = subject.store().plays(query.clone()).await.expect("readable");
+        assert_eq!(sids(&page), expected, "{query:?}");
+    }
+}
+
+async fn a_list_comes_in_pages_without_gap_or_overlap(mut subject: Subject) {
+    let plays = (0..300).map(|number| {
+        let mut play = play(&format!("{number:03}"));
+        // Several of the same moment, and two statuses: what is filtered out takes no place.
+        play.created_at.0 = number / 7;
+        play.status = if number % 3 == 0 { PlayStatus::Failed } else { PlayStatus::Running };
+        play.workflow_sid = Some(WorkflowSid::new("w"));
+        Write::Play(Box::new(play))
+    });
+    subject.commit(plays).await;
+    for limit in [1, 7, 99, 100, 101, 1000, usize::MAX] {
+        let mut query = PlayQuery {
+            status: Some(PlayStatus::Failed),
+            workflow: Some(WorkflowSid::new("w")),
+            ..PlayQuery::default()
+        };
+        query.page.limit = limit;
+        let mut seen = Vec::new();
+        loop {
+            let page = subject.store().plays(query.clone()).await.expect("readable");
+            assert!(page.items.len() == limit || !page.has_more, "{limit}");
+            seen.extend(sids(&page));
+            query.page.cursor = page.next_cursor;
+            if !page.has_more {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), 100, "{limit}");
+        assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), 100, "{limit}");
+    }
+}
+
+async fn a_cursor_of_another_list_is_refused(mut subject: Subject) {
+    let (a, b) = (PlaySid::new("a"), PlaySid::new("b"));
+    for sid in [&a, &b] {
+        subject.commit([1, 2].map(|seq| Write::Log(sid.clone(), log(1, seq)))).await;
+    }
+    let store = subject.store();
+    let page = |cursor| PageQuery { cursor, limit: 1 };
+    let cursor = store.logs(&a, page(None)).await.expect("readable").next_cursor;
+    assert_eq!(store.logs(&a, page(cursor.clone())).await.expect("its own").items, [log(1, 2)]);
+    assert_bad_cursor(store.logs(&b, page(cursor.clone())).await);
+    assert_bad_cursor(store.spans(&a, page(cursor.clone())).await);
+    assert_bad_cursor(store.open_requests(page(cursor.clone())).await);
+    assert_bad_cursor(store.workflows(page(cursor)).await);
+    for text in ["", "0", "zz", "é", "00000000", "0000000000", "\u{0}"] {
+        assert_bad_cursor(store.logs(&a, page(Some(text.into()))).await);
+    }
+}
+
+async fn a_version_is_never_replaced(mut subject: Subject) {
+    subject.commit([Write::Version(Box::new(version("v", "first")))]).await;
+    subject.commit([Write::Version(Box::new(version("v", "second")))]).await;
+    let stored = subject.store().version(&VersionSid::new("v")).await.expect("readable");
+    assert_eq!(stored, Some(version("v", "first")));
+    let none = subject.store().version(&VersionSid::new("x")).await.expect("readable");
+    assert_eq!(none, None);
+}
+
+async fn a_workflow_is_found_by_its_sid_and_by_its_name(mut subject: Subject) {
+    for (sid, name) in [("1", "b"), ("2", "c"), ("3", "a")] {
+        subject.commit([Write::Workflow(Box::new(workflow(sid, name)))]).await;
+    }
+    let taken = Write::Workflow(Box::new(workflow("4", "c")));
+    assert_conflict(subject.try_commit(None, [taken]).await);
+    let renamed = workflow("2", "d");
+    subject.commit([Write::Workflow(Box::new(renamed.clone()))]).await;
+    subject.commit([Write::Workflow(Box::new(workflow("4", "c")))]).await;
+    let store = subject.store();
+    assert_eq!(store.workflow("2").await.expect("readable"), Some(renamed.clone()));
+    assert_eq!(store.workflow("d").await.expect("readable"), Some(renamed));
+    assert_eq!(store.workflow("c").await.expect("readable"), Some(workflow("4", "c")));
+    assert_eq!(store.workflow("e").await.expect("readable"), None);
+    let page = store.workflows(PageQuery { cursor: None, limit: 3 }).await.expect("readable");
+    assert_eq!(names(&page), ["a", "b", "c"]);
+    let rest = PageQuery { cursor: page.next_cursor, limit: 3 };
+    assert_eq!(names(&store.workflows(rest).await.expect("readable")), ["d"]);
+}
+
+async fn what_was_posted_is_there_with_the_next_commit(mut subject: Subject) {
+    let sid = PlaySid::new("a");
+    for status in [SpanStatus::Running, SpanStatus::Ok] {
+        let mut span = span(1, 1);
+        span.status = status;
+        let writes = vec![Write::Span(sid.clone(), Box::new(span))];
+        subject.store().post(Batch { fence: None, writes });
+    }
+    subject.commit([Write::Log(sid.clone(), log(1, 1))]).await;
+    let page = subject.store().spans(&sid, PageQuery::default()).await.expect("readable");
+    assert_eq!(page.items.iter().map(|span| span.status).collect::<Vec<_>>(), [SpanStatus::Ok]);
+}
+
+async fn news_tell_of_every_play_that_was_written(subject: Subject) {
+    let store = subject.store();
+    let mut news = store.news();
+    let (a, b) = (PlaySid::new("a"), PlaySid::new("b"));
+    let writes = vec![Write::Play(Box::new(play("a")))];
+    store.commit(Batch { fence: None, writes: writes.clone() }).await.expect("accepted");
+    assert_eq!(news.recv().await, Ok(a));
+    assert_conflict(store.commit(Batch { fence: None, writes }).await);
+    store.post(Batch { fence: None, writes: vec![Write::Log(b.clone(), log(1, 1))] });
+    // The refused batch changed nothing and is no news.
+    assert_eq!(news.recv().await, Ok(b.clone()));
+    let page = store.logs(&b, PageQuery::default()).await.expect("readable");
+    assert_eq!(page.items, [log(1, 1)]);
+}
+
+async fn values_of_any_size_read_back(mut subject: Subject) {
+    let sid = PlaySid::new("a");
+    for n_bytes in [0, 3000, 3700, 3750, 3800, 4095, 4096, 5000, 100_000, 1 << 20] {
+        let text = "é".repeat(n_bytes / 2);
+        let key = n_bytes.to_string();
+        subject.commit([Write::Outcome(sid.clone(), Box::new(outcome(&key, &text)))]).await;
+        let outcomes = subject.store().outcomes(&sid).await.expect("readable");
+        assert!(outcomes.contains(&outcome(&key, &text)), "{n_bytes}");
+    }
+    let mut large = play("a");
+    large.input = json(&format!(r#"{{"text":"{}"}}"#, "x".repeat(10_000)));
+    subject.commit([Write::Play(Box::new(large.clone()))]).await;
+    let small = revised(&large, |play| play.input = json("{}"));
+    subject.commit([Write::Play(Box::new(small.clone()))]).await;
+    assert_eq!(subject.store().play(&sid).await.expect("readable"), Some(small));
+    let source = "pass\n".repeat(20_000);
+    let versions = ["v", "w"].map(|sid| Write::Version(Box::new(version(sid, &source))));
+    subject.commit(versions).await;
+    let stored = subject.store().version(&VersionSid::new("w")).await.expect("readable");
+    assert_eq!(stored, Some(version("w", &source)));
+}
+
+async fn no_id_reaches_the_records_of_another(mut subject: Subject) {
+    let ids = ["", "a", "a/b", "a\0", "a\0\u{1}b", "é", "%", "../x"];
+    for id in ids {
+        let sid = PlaySid::new(id);
+        let outcome = Write::Outcome(sid.clone(), Box::new(outcome(id, id)));
+        subject.commit([Write::Play(Box::new(play(id))), outcome]).await;
+    }
+    for id in ids {
+        let sid = PlaySid::new(id);
+        let store = subject.store();
+        assert_eq!(store.outcomes(&sid).await.expect("readable"), [outcome(id, id)]);
+        assert_eq!(store.play(&sid).await.expect("readable"), Some(play(id)));
+    }
+    let page = subject.store().plays(PlayQuery::default()).await.expect("readable");
+    assert_eq!(sids(&page).len(), ids.len());
+}
+
+async fn every_one_of_64_writers_at_once_is_answered(mut subject: Subject) {
+    let store = subject.store().clone();
+    let writers = (0..64).map(|number| {
+        let (store, sid) = (store.clone(), PlaySid::new(format!("{}", number % 4)));
+        tokio::spawn(async move {
+            for step in 0..10 {
+                let outcome = outcome(&format!("{number}.{step}"), "x");
+                let writes = vec![Write::Outcome(sid.clone(), Box::new(outcome))];
+                store.commit(Batch { fence: None, writes }).await.expect("accepted");
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.expect("every writer is answered");
+    }
+    drop(store);
+    subject.reopen().await;
+    for sid in 0..4 {
+        let sid = PlaySid::new(sid.to_string());
+        assert_eq!(subject.store().outcomes(&sid).await.expect("readable").len(), 160);
+    }
+}
+
+async fn of_many_who_change_a_play_at_once_one_wins(mut subject: Subject) {
+    let first = play("a");
+    subject.commit([Write::Play(Box::new(first.clone()))]).await;
+    let store = subject.store().clone();
+    let racers: Vec<_> = (0..32)
+        .map(|number| {
+            let changed = revised(&first, |play| play.name = number.to_string());
+            let bystander = play(&format!("bystander {number}"));
+            let store: Arc<dyn Store> = store.clone();
+            tokio::spawn(async move {
+                let writes =
+                    |play| Batch { fence: None, writes: vec![Write::Play(Box::new(play))] };
+                let won = store.commit(writes(changed)).await;
+                store.commit(writes(bystander)).await.expect("it is in nobody's way");
+                (number, won)
+            })
+        })
+        .collect();
+    let mut winners = Vec::new();
+    for racer in racers {
+        match racer.await.expect("every racer is answered") {
+            (number, Ok(())) => winners.push(number.to_string()),
+            (_, lost) => assert_conflict(lost),
+        }
+    }
+    drop(store);
+    subject.reopen().await;
+    let stored = subject.store().play(&first.sid).await.expect("readable").expect("stored");
+    assert_eq!(winners, [stored.name]);
+    let page = subject.store().plays(PlayQuery::default()).await.expect("readable");
+    assert_eq!(page.items.len(), 33);
+}
+
+async fn a_closed_store_refuses_everything(subject: Subject) {
+    let store = subject.store();
+    store.close().await.expect("it closes");
+    let batch = || Batch { fence: None, writes: vec![Write::Play(Box::new(play("a")))] };
+    assert!(matches!(store.commit(batch()).await, Err(Error::Closed)));
+    store.post(batch());
+    assert!(matches!(store.play(&PlaySid::new("a")).await, Err(Error::Closed)));
+    assert!(matches!(store.close().await, Err(Error::Closed)));
+}
+
+async fn the_clock_goes_forward(mut subject: Subject) {
+    let before = subject.store().now();
+    subject.reopen().await;
+    assert!(subject.store().now() > before);
+}
+
+fn assert_conflict(result: Result<(), Error>) {
+    assert!(matches!(result, Err(Error::Conflict { .. })), "{result:?}");
+}
+
+fn assert_bad_cursor<T: std::fmt::Debug>(result: Result<T, Error>) {
+    assert!(matches!(result, Err(Error::BadCursor(_))), "{result:?}");
+}
+
+fn sids(page: &Page<hero_schema::PlayRecord>) -> Vec<String> {
+    page.items.iter().map(|play| play.sid.as_str().to_owned()).collect()
+}
+
+fn names(page: &Page<hero_schema::Workflow>) -> Vec<&str> {
+    page.items.iter().map(|workflow| workflow.name.as_str()).collect()
+}
+
+/// The open requests as `play/request`, read in pages of two.
+async fn open(subject: &Subject) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut query = PageQuery { cursor: None, limit: 2 };
+    loop {
+        let page = subject.store().open_requests(query).await.expect("readable");
+        found.extend(page.items.iter().map(|(play, request)| format!("{play}/{}", request.id)));
+        if !page.has_more {
+            return found;
+        }
+        query = PageQuery { cursor: page.next_cursor, limit: 2 };
+    }
+}
