@@ -1,10 +1,10 @@
 """Builds the wheel: the native programs first, then the package around them (PEP 517).
 
-Cargo builds everything into the target directory of the workspace, so what is there already is not built again. The
-programs go into the wheel as scripts, which `pip` puts on the PATH of the environment.
+Cargo builds everything into the target directory of the workspace, so what is there already is not built
+again. The programs go into the wheel as scripts, which `pip` puts on the PATH of the environment.
 
-The profile is `release` unless the environment variable HERO_BUILD_PROFILE or the config setting `profile` names
-another one: `HERO_BUILD_PROFILE=dev pip install ./pyhero`.
+The profile is `release` unless the environment variable HERO_BUILD_PROFILE or the config setting `profile`
+names another one: `HERO_BUILD_PROFILE=dev pip install ./pyhero`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ import subprocess
 from pathlib import Path
 
 import maturin
-from maturin import get_requires_for_build_editable, get_requires_for_build_sdist, get_requires_for_build_wheel
+from maturin import (
+    get_requires_for_build_editable,
+    get_requires_for_build_sdist,
+    get_requires_for_build_wheel,
+)
 
 __all__ = [
     "build_editable",
@@ -75,7 +79,9 @@ def _for_maturin(config_settings):
 def _build_programs(profile):
     packages = [argument for program in PROGRAMS for argument in ("-p", program)]
     _cargo("build", "--locked", "--profile", profile, *packages)
-    target = Path(json.loads(_cargo("metadata", "--locked", "--no-deps", "--format-version", "1"))["target_directory"])
+    target = Path(
+        json.loads(_cargo("metadata", "--locked", "--no-deps", "--format-version", "1"))["target_directory"]
+    )
     built = target / ("debug" if profile == "dev" else profile)
     SCRIPTS.mkdir(parents=True, exist_ok=True)
     for program in PROGRAMS:

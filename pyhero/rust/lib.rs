@@ -9,7 +9,7 @@
 mod cache;
 mod channel;
 mod check;
-// mod client;
+mod client;
 mod keys;
 mod lifeline;
 
@@ -22,7 +22,8 @@ mod _native {
     use crate::channel::Channel;
     #[pymodule_export]
     use crate::check::{check_answer, match_prefill};
-    // CLIENT
+    #[pymodule_export]
+    use crate::client::{CallFailed, Client};
     #[pymodule_export]
     use crate::keys::{
         canonical_json, is_name, is_pause_name, resume_id, sha1_hex, step_key, step_path,

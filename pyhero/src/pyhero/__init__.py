@@ -1,7 +1,7 @@
 """Hero Logic: flows that can be stopped anywhere and go on later.
 
-A flow is a function decorated with `flow`. `flow.pause` and `ask_user` wait for people without holding a process,
-`Client` talks to a running server, and `pyhero.testing` runs flows in the test process.
+A flow is a function decorated with `flow`. `flow.pause` and `ask_user` wait for people without holding a
+process, `Client` talks to a running server, and `pyhero.testing` runs flows in the test process.
 
 Importing this package loads nothing: each name is fetched from its module when it is first used, because
 every launch of a play and every look at a flow file pays for what is imported here.
@@ -65,7 +65,13 @@ __all__ = [
     "flow",
 ]
 
-_HOMES = {"Client": "_client", "CurrentPlay": "_current", "Flow": "_flow", "ask_user": "_ask_user", "flow": "_flow_api"}
+_HOMES = {
+    "Client": "_client",
+    "CurrentPlay": "_current",
+    "Flow": "_flow",
+    "ask_user": "_ask_user",
+    "flow": "_flow_api",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -26,14 +26,16 @@ class Parameters:
             self.signature = inspect.signature(function)
         except (ValueError, TypeError) as error:
             raise DefinitionError(
-                f"the parameters of flow `{name}` cannot be read: {error}", "wrap it in a function of your own"
+                f"the parameters of flow `{name}` cannot be read: {error}",
+                "wrap it in a function of your own",
             ) from error
         hints = type_hints(function)
         self.codecs = {name: codec_for(hints.get(name, Any)) for name in self.signature.parameters}
         self.returns = codec_for(hints.get("return", Any))
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """The arguments as a JSON object by parameter name, defaults applied: `f(1)` and `f(x=1)` are one call."""
+        """The arguments as a JSON object by parameter name, defaults applied: `f(1)` and `f(x=1)` are one
+        call."""
         encoded: dict[str, Json] = {}
         for name, value in self._bind(args, kwargs).arguments.items():
             kind = self.signature.parameters[name].kind
@@ -54,7 +56,8 @@ class Parameters:
         return bound
 
     def _encode(self, name: str, value: object, part: str = "") -> Json:
-        """By the annotation; where that does not fit, as plain JSON: an argument only has to be recognised again."""
+        """By the annotation; where that does not fit, as plain JSON: an argument only has to be recognised
+        again."""
         try:
             return self.codecs[name].encode(value)
         except (Misfit, RecursionError) as misfit:
@@ -64,10 +67,12 @@ class Parameters:
                 raise self._no_form(name, part, misfit) from None
 
     def _no_form(self, name: str, part: str, misfit: Misfit | RecursionError) -> ArgumentError:
-        reason = misfit.seen_from(name + part) if isinstance(misfit, Misfit) else f"{name}{part}: holds itself"
+        reason = (
+            misfit.seen_from(name + part) if isinstance(misfit, Misfit) else f"{name}{part}: holds itself"
+        )
         return ArgumentError(
             f"flow `{self.name}` cannot be recognised by its argument `{name}`: {reason}",
-            f"pass what `{name}` is made from (a path, an id, a URL) and open it inside; or annotate it with a data type",
+            f"pass what `{name}` is made from (a path, an id, a URL), or annotate it with a data type",
         )
 
     def decode(self, inputs: Mapping[str, Json]) -> inspect.BoundArguments:
@@ -80,11 +85,16 @@ class Parameters:
                 rest = {}
             elif name in rest:
                 bound.arguments[name] = self._decode_parameter(parameter, rest.pop(name))
-            elif parameter.default is parameter.empty and parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
+            elif (
+                parameter.default is parameter.empty
+                and parameter.kind is not inspect.Parameter.VAR_POSITIONAL
+            ):
                 raise ArgumentError(f"flow `{self.name}` needs the input `{name}`")
         if rest:
             takes = ", ".join(f"`{name}`" for name in self.signature.parameters) or "none"
-            raise ArgumentError(f"flow `{self.name}` takes no input `{next(iter(rest))}`", f"it takes: {takes}")
+            raise ArgumentError(
+                f"flow `{self.name}` takes no input `{next(iter(rest))}`", f"it takes: {takes}"
+            )
         bound.apply_defaults()
         return bound
 
@@ -97,12 +107,14 @@ class Parameters:
         try:
             return self.codecs[name].decode(encoded)
         except Misfit as misfit:
-            raise ArgumentError(f"the inputs do not fit flow `{self.name}`: {misfit.seen_from(name)}") from None
+            raise ArgumentError(
+                f"the inputs do not fit flow `{self.name}`: {misfit.seen_from(name)}"
+            ) from None
 
 
 def type_hints(function: Any) -> dict[str, Any]:
-    """The annotations of a function as types. One that cannot be looked up at run time, such as a name that is
-    imported for type checkers only, counts as missing."""
+    """The annotations of a function as types. One that cannot be looked up at run time, such as a name that
+    is imported for type checkers only, counts as missing."""
     function = inspect.unwrap(function)
     try:
         return typing.get_type_hints(function, include_extras=True)

@@ -18,7 +18,9 @@ class AskUser:
     *default* is what the form holds at first; it is not an answer.
     """
 
-    def text(self, name: str, prompt: str = "", *, default: str | None = None, multiline: bool = False) -> str:
+    def text(
+        self, name: str, prompt: str = "", *, default: str | None = None, multiline: bool = False
+    ) -> str:
         """Asks for text.
 
         Args:
@@ -80,11 +82,20 @@ class AskUser:
             An `int` where a whole number was given, else a `float`.
         """
         schema = {"type": "integer" if integer else "number", "minimum": min, "maximum": max}
-        ui = {"kind": "number", "prompt": prompt, "min": min, "max": max, "integer": integer or None, "default": default}
+        ui = {
+            "kind": "number",
+            "prompt": prompt,
+            "min": min,
+            "max": max,
+            "integer": integer or None,
+            "default": default,
+        }
         answer: float = _ask(name, _given(schema), ui)
         return int(answer) if integer else answer
 
-    def choice(self, name: str, prompt: str = "", *, options: Sequence[str], default: str | None = None) -> str:
+    def choice(
+        self, name: str, prompt: str = "", *, options: Sequence[str], default: str | None = None
+    ) -> str:
         """Asks for one of several.
 
         Args:
@@ -124,7 +135,13 @@ class AskUser:
             The options that were chosen, in the order of the answer.
         """
         items = {"type": "string", "enum": _checked(name, options)}
-        schema = {"type": "array", "items": items, "uniqueItems": True, "minItems": min or None, "maxItems": max}
+        schema = {
+            "type": "array",
+            "items": items,
+            "uniqueItems": True,
+            "minItems": min or None,
+            "maxItems": max,
+        }
         chosen = None if default is None else list(default)
         ui = {
             "kind": "multi_choice",
@@ -147,7 +164,9 @@ class AskUser:
         Returns:
             True for yes.
         """
-        answer: bool = _ask(name, {"type": "boolean"}, {"kind": "confirm", "prompt": prompt, "default": default})
+        answer: bool = _ask(
+            name, {"type": "boolean"}, {"kind": "confirm", "prompt": prompt, "default": default}
+        )
         return answer
 
 

@@ -1,4 +1,5 @@
-"""One launch of a play: `python -m pyhero._child`, started by the supervisor (`schema/PROTOCOL.md`, the child contract).
+"""One launch of a play: `python -m pyhero._child`, started by the supervisor (`schema/PROTOCOL.md`, the child
+contract).
 
 What cannot be read ends the launch loudly: a launch with half a memory would repeat side effects.
 """
@@ -77,7 +78,7 @@ def _make_play(order: Mapping[str, Any], channel: _native.Channel, play_sid: str
         journal=channel,
         steps=_native.ReplayCache(os.environ.get("HERO_REPLAY_STEP_OUTPUTS_FILE")),
         answers=_native.ReplayCache(os.environ.get("HERO_REPLAY_RESUMES_FILE")),
-        names=Names(os.path.join(bundle_dir, order["entry"]), is_launch=True),
+        names=Names(os.path.join(bundle_dir, order["entry"])),
     )
 
 
@@ -95,7 +96,9 @@ def _run(play: Play, order: Mapping[str, Any]) -> int:
         raise
     except (DefinitionError, FlowNotFound, SyntaxError) as error:
         is_defined = play.root is not None  # then the flow was found, and something in it went wrong
-        return _report_failure(channel, error, EXIT_FAILED if is_defined else EXIT_USAGE, play.steps.left_over())
+        return _report_failure(
+            channel, error, EXIT_FAILED if is_defined else EXIT_USAGE, play.steps.left_over()
+        )
     except BaseException as error:
         return _report_failure(channel, error, EXIT_FAILED, play.steps.left_over())
     outcome = _outcome.returned(output)

@@ -20,8 +20,8 @@ Objects = list[dict[str, Any]]
 class Client:
     """A client of a running server. Cheap to make, shared by threads, connects with the first call.
 
-    Objects come as `dict`, with the fields that the server's `/openrpc.json` describes. Times are whole microseconds
-    since the epoch, UTC. Every method raises `ConnectionFailed` where nobody answers, and
+    Objects come as `dict`, with the fields that the server's `/openrpc.json` describes. Times are whole
+    microseconds since the epoch, UTC. Every method raises `ConnectionFailed` where nobody answers, and
     `RpcError` or one of its subclasses where the server refuses.
     """
 
@@ -29,8 +29,8 @@ class Client:
         """Remembers where the server listens.
 
         Args:
-            socket: Its Unix socket. None looks at $HERO_RPC_SOCKET, then $HERO_SOCKET_DIR, then the data directory
-                ($HERO_HOME or ~/hero).
+            socket: Its Unix socket. None looks at $HERO_RPC_SOCKET, then $HERO_SOCKET_DIR, then the data
+                directory ($HERO_HOME or ~/hero).
         """
         self.socket = default_socket() if socket is None else os.fspath(socket)
         self._native = _native.Client(self.socket)
@@ -141,7 +141,9 @@ class Client:
             ResumeConflict: the request holds another answer, which stands.
             PayloadMismatch: the answer does not fit the schema of the request.
         """
-        resumed: Object = self._call("play_resume", play_sid=play_sid, resume_id=resume_id, payload_json=_json(payload))
+        resumed: Object = self._call(
+            "play_resume", play_sid=play_sid, resume_id=resume_id, payload_json=_json(payload)
+        )
         return resumed
 
     def pending_resumes(self, play_sid: str) -> Objects:
@@ -202,7 +204,9 @@ class Client:
         Raises:
             InvalidName: nothing can be called that.
         """
-        workflow: Object = self._call("workflow_save", name=name, file=_absolute(file), flow=flow, python=python)
+        workflow: Object = self._call(
+            "workflow_save", name=name, file=_absolute(file), flow=flow, python=python
+        )
         return workflow
 
     def workflow_get(self, workflow: str) -> Object:

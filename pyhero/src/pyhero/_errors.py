@@ -1,25 +1,25 @@
 """Every error of the package, as one tree. Each also is the built-in that people already catch.
 
-    HeroError
-    ├── NotInFlowError        RuntimeError     needs a running play, and there is none
-    ├── DefinitionError       TypeError        a flow that cannot be defined like this
-    ├── FlowNotFound          LookupError      no flow of this name
-    ├── ArgumentError         TypeError        a call whose arguments do not fit or have no canonical form
-    ├── EncodeError           TypeError        a result that cannot be stored
-    ├── AnswerMismatch        ValueError       an answer that does not fit its pause
-    ├── StepFailed            RuntimeError     a remembered exception that cannot be raised as itself
-    ├── UnansweredPause       LookupError      pyhero.testing: no prefill for a pause
-    ├── ReplayMismatch        AssertionError   pyhero.testing: a replay took another path
-    └── RpcError                               the server refused; see `kind`
-        ├── ConnectionFailed  ConnectionError  nobody answers on the socket
-        ├── PlayNotFound      LookupError
-        ├── WorkflowNotFound  LookupError
-        ├── RequestNotFound   LookupError
-        ├── ResumeConflict                     the request holds another answer
-        ├── PlayEnded                          the play takes no answers any more
-        ├── PayloadMismatch   ValueError       the answer does not fit the question
-        ├── InputMismatch     ValueError       the inputs do not fit the flow
-        └── InvalidName       ValueError
+HeroError
+├── NotInFlowError        RuntimeError     needs a running play, and there is none
+├── DefinitionError       TypeError        a flow that cannot be defined like this
+├── FlowNotFound          LookupError      no flow of this name
+├── ArgumentError         TypeError        a call whose arguments do not fit or have no canonical form
+├── EncodeError           TypeError        a result that cannot be stored
+├── AnswerMismatch        ValueError       an answer that does not fit its pause
+├── StepFailed            RuntimeError     a remembered exception that cannot be raised as itself
+├── UnansweredPause       LookupError      pyhero.testing: no prefill for a pause
+├── ReplayMismatch        AssertionError   pyhero.testing: a replay took another path
+└── RpcError                               the server refused; see `kind`
+    ├── ConnectionFailed  ConnectionError  nobody answers on the socket
+    ├── PlayNotFound      LookupError
+    ├── WorkflowNotFound  LookupError
+    ├── RequestNotFound   LookupError
+    ├── ResumeConflict                     the request holds another answer
+    ├── PlayEnded                          the play takes no answers any more
+    ├── PayloadMismatch   ValueError       the answer does not fit the question
+    ├── InputMismatch     ValueError       the inputs do not fit the flow
+    └── InvalidName       ValueError
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ class RpcError(HeroError):
         code: The JSON-RPC error code.
     """
 
-    def __init__(self, message: str, hint: str | None = None, *, kind: str = "internal", code: int = -32603) -> None:
+    def __init__(
+        self, message: str, hint: str | None = None, *, kind: str = "internal", code: int = -32603
+    ) -> None:
         super().__init__(message, hint)
         self.kind = kind
         self.code = code

@@ -27,8 +27,8 @@ _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
 class Flow(Generic[P, R]):
     """A function that is a flow: the root of a play, or a step of whatever flow calls it.
 
-    In a running play a call is looked up first: if an earlier launch ended it, its outcome is returned or raised
-    again and the body does not run. Outside a play it is the plain function.
+    In a running play a call is looked up first: if an earlier launch ended it, its outcome is returned or
+    raised again and the body does not run. Outside a play it is the plain function.
 
     Attributes:
         function: The function that was decorated.
@@ -117,7 +117,9 @@ def _refuse_what_cannot_be_a_step(function: Any) -> None:
             "make it a function that takes what it needs from the object",
         )
     if _code_flags(function) & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
-        raise DefinitionError(f"generator `{described}` cannot be a flow: it has no result to remember", "return a list")
+        raise DefinitionError(
+            f"generator `{described}` cannot be a flow: it has no result to remember", "return a list"
+        )
 
 
 def _is_method(function: Any) -> bool:
@@ -128,5 +130,3 @@ def _is_method(function: Any) -> bool:
     first = code.co_varnames[:1] if code and code.co_argcount else ()
     in_class = getattr(function, "__qualname__", "").rpartition(".")[0]
     return first in (("self",), ("cls",)) and in_class != "" and not in_class.endswith("<locals>")
-
-

@@ -34,7 +34,7 @@ class FlowApi:
 
     @overload
     def __call__(
-        self, *, name: str | None = None, outputs: Mapping[str, Any] | None = None
+        self, /, *, name: str | None = None, outputs: Mapping[str, Any] | None = None
     ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
     def __call__(
@@ -45,16 +45,18 @@ class FlowApi:
         name: str | None = None,
         outputs: Mapping[str, Any] | None = None,
     ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
-        """Makes a flow of a function: `@flow`, `@flow(name=…)`, or `flow(fn)(…)` for a function you do not own.
+        """Makes a flow of a function: `@flow`, `@flow(name=…)`, or `flow(fn)(…)` for a function you do not
+        own.
 
         The first call runs the body and remembers how it ended, value or exception. On replay that is
         returned or raised again and the body is not entered.
 
         Args:
             name: What steps and plays of it are called. None takes the name of the function, with its
-                module in front unless it stands in the entry file. Keep it stable: it is part of what a call is
-                recognised by.
-            outputs: Name → type of what it returns, a dict of exactly those keys. None takes the return annotation.
+                module in front unless it stands in the entry file. Keep it stable: it is part of what a call
+                is recognised by.
+            outputs: Name → type of what it returns, a dict of exactly those keys. None takes the return
+                annotation.
         Raises:
             DefinitionError: a method, a generator, a bad name, or another flow of the same name.
         """
@@ -73,17 +75,20 @@ class FlowApi:
 
         The first time, the question is stored, the play becomes ``awaiting_resume`` and this process ends
         (exit 75): `finally` and `with` run, `except Exception` does not. On replay the recorded answer is
-        returned at once. A `None`, `0`, `""` or `False` is an answer. Outside a play it is asked on the terminal.
+        returned at once. A `None`, `0`, `""` or `False` is an answer. Outside a play it is asked on the
+        terminal.
 
         Args:
-            name: What the answer is called. Prefill patterns and people see it; keep it stable. `[…]` may follow.
+            name: What the answer is called. Prefill patterns and people see it; keep it stable. `[…]` may
+                follow.
             schema: A type or a JSON schema the answer must fit. None accepts any JSON.
-            ui: How to draw the question, such as `{"kind": "confirm", "prompt": "Ship it?"}`. None draws no form: a
-                program is expected to answer.
+            ui: How to draw the question, such as `{"kind": "confirm", "prompt": "Ship it?"}`. None draws no
+                form: a program is expected to answer.
         Returns:
             The answer, decoded into *schema* where that is a type.
         Raises:
-            AnswerMismatch: the recorded answer does not fit *schema*, which was another one when it was given.
+            AnswerMismatch: the recorded answer does not fit *schema*, which was another one when it was
+                given.
             NotInFlowError: called outside a running play, with no terminal to ask on.
         """
         from ._pause import Question, ask
@@ -220,7 +225,8 @@ class FlowApi:
         return current_play(_play.running)
 
     def idempotency_key(self) -> str:
-        """A text that is the same whenever this very step runs again, and another one for every other step and play.
+        """A text that is the same whenever this very step runs again, and another one for every other step
+        and play.
 
         A step whose process dies between its effect and the moment it is remembered runs again; a
         service that is given this key can tell. For two effects in one step, add something to it. Outside a

@@ -109,10 +109,17 @@ class MemoryJournal:
         schema = dumps(pause["schema"]) if "schema" in pause else None
         misfit = _native.check_answer(schema, payload)
         if misfit is not None:
-            raise AnswerMismatch(f"the prefill entry `{pattern}` does not fit pause `{pause['name']}`: {misfit}")
+            raise AnswerMismatch(
+                f"the prefill entry `{pattern}` does not fit pause `{pause['name']}`: {misfit}"
+            )
         self.used_prefill.add(pattern)
         self.pauses.append(
-            {"name": pause["name"], "schema": pause.get("schema"), "ui": pause.get("ui"), "payload": json.loads(payload)}
+            {
+                "name": pause["name"],
+                "schema": pause.get("schema"),
+                "ui": pause.get("ui"),
+                "payload": json.loads(payload),
+            }
         )
         outcome = f'{{"returned":{payload}}}'
         self.moments.append(Moment(False, pause["name"], pause["id"], outcome))

@@ -23,9 +23,8 @@ class Names:
     Outside a play there is no entry file, and a flow without a name of its own is called `module.qualname`.
     """
 
-    def __init__(self, entry_file: str | None = None, *, is_launch: bool = False) -> None:
+    def __init__(self, entry_file: str | None = None) -> None:
         self.entry_file = entry_file and os.path.realpath(entry_file)
-        self.is_launch = is_launch
         self._flows: WeakValueDictionary[str, Flow[Any, Any]] = WeakValueDictionary()
         self._claimed: WeakKeyDictionary[Flow[Any, Any], str] = WeakKeyDictionary()
 
@@ -38,7 +37,8 @@ class Names:
         module = getattr(function, "__module__", None)
         code = getattr(function, "__code__", None)
         is_in_entry = code is not None and self.entry_file == os.path.realpath(code.co_filename)
-        return name if is_in_entry or module in (None, "__main__") else f"{module}.{name}"
+        # What has no name, such as a `partial`, gets none here: the check of names will say so.
+        return name if is_in_entry or not name or module in (None, "__main__") else f"{module}.{name}"
 
     def claim(self, flow: Flow[Any, Any]) -> str:
         """Takes the name for this flow and returns it. Raises `DefinitionError` where another has it."""
@@ -48,10 +48,10 @@ class Names:
         if not _native.is_name(name):
             raise DefinitionError(
                 f"a flow cannot be called `{name}`",
-                "name it with @flow(name=…): a letter or _, then letters, digits, `_`, `.` and `-`, 128 at most",
+                "name it with @flow(name=…): a letter or _, then letters, digits, `_`, `.`, `-`; 128 at most",
             )
         holder = self._flows.get(name)
-        if holder is not None and holder is not flow and not self._is_same(holder.function, flow.function):
+        if holder is not None and self._is_taken_by(holder.function, flow.function):
             raise DefinitionError(
                 f"two flows are called `{name}`: {_place(holder.function)} and {_place(flow.function)}",
                 "name one of them with @flow(name=…)",
@@ -61,12 +61,14 @@ class Names:
         _all_flows.add(flow)
         return name
 
-    def _is_same(self, one: Any, other: Any) -> bool:
-        """Whether a flow is the other one defined again: in a loop, by a reload, in a notebook."""
-        if one is other or getattr(one, "__code__", one) == getattr(other, "__code__", other):
-            return True
-        # Within a launch nothing is reloaded, so two definitions are two flows.
-        return not self.is_launch and _identity(one) == _identity(other)
+    def _is_taken_by(self, holder: Any, function: Any) -> bool:
+        if holder is function or getattr(holder, "__code__", holder) == getattr(
+            function, "__code__", function
+        ):
+            return False  # one flow, defined once more in a loop
+        # Outside a play, files that have nothing to do with each other may be loaded, reloaded, or be cells
+        # of a # notebook. Only what stands side by side is told already here.
+        return self.entry_file is not None or _are_neighbours(holder, function)
 
     def find(self, name: str) -> Flow[Any, Any]:
         """The flow of this name. Raises `FlowNotFound`."""
@@ -77,8 +79,11 @@ class Names:
         return found
 
 
-def _identity(function: Any) -> tuple[object, object]:
-    return getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+def _are_neighbours(one: Any, other: Any) -> bool:
+    """Whether two functions of different names stand in the same scope of the same module."""
+    scope, _, name = getattr(one, "__qualname__", "").rpartition(".")
+    other_scope, _, other_name = getattr(other, "__qualname__", "").rpartition(".")
+    return scope == other_scope and name != other_name and one.__module__ == other.__module__
 
 
 def _place(function: Any) -> str:

@@ -2,6 +2,23 @@
 
 from typing import final
 
+__all__ = [
+    "PROTOCOL",
+    "CallFailed",
+    "Channel",
+    "Client",
+    "ReplayCache",
+    "canonical_json",
+    "check_answer",
+    "is_name",
+    "is_pause_name",
+    "match_prefill",
+    "resume_id",
+    "sha1_hex",
+    "step_key",
+    "step_path",
+]
+
 PROTOCOL: int
 
 def step_key(version: str, parent_path: str, name: str, arguments_json: str, occurrence: int) -> str: ...

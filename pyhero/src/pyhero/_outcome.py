@@ -79,10 +79,11 @@ def _message(error: BaseException) -> str:
 
 
 def _state(error: BaseException) -> Json:
-    """What makes the exception again: its arguments, and its attributes if it has any. None where the arguments
-    have no JSON form; attributes that have none are left out."""
+    """What makes the exception again: its arguments, and its attributes if it has any. None where the
+    arguments have no JSON form; attributes that have none are left out."""
     try:
-        constructor, args = error.__reduce__()[:2]  # more than `.args`: OSError keeps its file name elsewhere
+        reduced: Any = error.__reduce__()  # more than `.args`: OSError keeps its file name elsewhere
+        constructor, args = reduced[:2]
         encoded = _plain.encode(args)
     except Exception:
         return None
@@ -149,10 +150,18 @@ def formatted(error: BaseException) -> str:
     return printable("".join(described.format()))
 
 
-def _leave_out_own_frames(described: traceback.TracebackException, summary: type[traceback.StackSummary]) -> None:
-    frames = [frame for frame in described.stack if not frame.filename.startswith((_own_files, "<frozen importlib"))]
+def _leave_out_own_frames(
+    described: traceback.TracebackException, summary: type[traceback.StackSummary]
+) -> None:
+    frames = [
+        frame for frame in described.stack if not frame.filename.startswith((_own_files, "<frozen importlib"))
+    ]
     described.stack = summary.from_list(frames)
-    for linked in (described.__cause__, described.__context__, *(getattr(described, "exceptions", None) or ())):
+    for linked in (
+        described.__cause__,
+        described.__context__,
+        *(getattr(described, "exceptions", None) or ()),
+    ):
         if linked is not None:
             _leave_out_own_frames(linked, summary)
 

@@ -23,15 +23,18 @@ class Question:
         if not _native.is_pause_name(name):
             raise ArgumentError(
                 f"a pause cannot be called `{name}`",
-                "a letter or _, then letters, digits, `_`, `.` and `-`, then `[…]` if it needs an index; 128 at most",
+                "a letter or _, then letters, digits, `_`, `.`, `-`, then perhaps `[…]`; 128 at most",
             )
         self.name = name
         self.codec: Codec = codec_for(Any if schema is None or isinstance(schema, dict) else schema)
-        self.schema = _as_json("schema", schema if isinstance(schema, dict) else schema_of(self.codec) or None)
+        self.schema = _as_json(
+            "schema", schema if isinstance(schema, dict) else schema_of(self.codec) or None
+        )
         self.ui = _as_json("ui", ui)
 
     def read(self, outcome: str) -> Any:
-        """Returns or raises what the answer says. Raises `AnswerMismatch` where it does not fit this question."""
+        """Returns or raises what the answer says. Raises `AnswerMismatch` where it does not fit this
+        question."""
         payload = json.loads(outcome)
         misfit = None
         if "returned" in payload:
@@ -64,7 +67,7 @@ def ask(question: Question) -> Any:
     outcome = ask_on_terminal(question)
     if outcome is None:
         raise NotInFlowError(
-            f"pause `{question.name}` has nobody to ask: no play is running and standard input is no terminal",
+            f"pause `{question.name}` has nobody to ask: no play runs, and standard input is no terminal",
             "run the flow with `hero_logic run FILE`, or test it with pyhero.testing.run(…, prefill={…})",
         )
     return question.read(outcome)
@@ -84,7 +87,9 @@ def _ask_in_play(play: Play, question: Question) -> Any:
     is_known = answer is not None
     play.journal.send(_wire.span_start(span_id, frame.span_id, question.name, "pause", replayed=is_known))
     if answer is None:
-        answer = play.journal.request(_wire.pause(resume_id, question.name, question.schema, question.ui, span_id))
+        answer = play.journal.request(
+            _wire.pause(resume_id, question.name, question.schema, question.ui, span_id)
+        )
         if answer is None:
             raise play.mark_paused(frame)
         play.journal.send(_wire.span_end(span_id, "ok"))

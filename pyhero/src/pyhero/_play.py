@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 class Paused(BaseException):
-    """The play stands at a pause and this process unwinds. Not an `Exception`, so that `except Exception` lets it
-    through; `finally` and `with` run."""
+    """The play stands at a pause and this process unwinds. Not an `Exception`, so that `except Exception`
+    lets it through; `finally` and `with` run."""
 
 
 class Journal(Protocol):
@@ -28,12 +28,15 @@ class Journal(Protocol):
 
     def send(self, event_json: str, /) -> int:
         """Reports an event and returns its place."""
+        ...
 
     def wait(self, seq: int, /) -> str | None:
         """Waits until the event of this place is durable; returns the answer it brought."""
+        ...
 
     def request(self, event_json: str, /) -> str | None:
         """`send` and `wait` in one."""
+        ...
 
 
 class Memory(Protocol):
@@ -41,12 +44,15 @@ class Memory(Protocol):
 
     def take(self, key: str, /) -> str | None:
         """The outcome, or None; marks the key as asked for."""
+        ...
 
     def left_over(self) -> list[str]:
         """The keys that nobody asked for."""
+        ...
 
     def n_left(self) -> int:
         """How many those are."""
+        ...
 
 
 class Branch:
@@ -81,12 +87,19 @@ class Occurrences:
 
 
 class Frame:
-    """An open call. A `flow.step` block is a frame of its own with the path and counters of the call around it."""
+    """An open call. A `flow.step` block is a frame of its own with the path and counters of the call around
+    it."""
 
     __slots__ = ("occurrences", "parent", "path", "paused_in", "play", "span_id", "step_key")
 
     def __init__(
-        self, play: Play, parent: Frame | None, span_id: str, path: str, step_key: str, occurrences: Occurrences
+        self,
+        play: Play,
+        parent: Frame | None,
+        span_id: str,
+        path: str,
+        step_key: str,
+        occurrences: Occurrences,
     ) -> None:
         self.play = play
         self.parent = parent

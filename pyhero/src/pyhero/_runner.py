@@ -39,7 +39,8 @@ def run_root(play: Play, flow: Flow[Any, Any], inputs: Mapping[str, Json]) -> Js
         raise
     if play.has_paused:
         raise Paused()
-    return encoded_result(flow, name, output)
+    encoded: Json = encoded_result(flow, name, output)
+    return encoded
 
 
 def _run_async(play: Play, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -57,8 +58,8 @@ def _run_async(play: Play, coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 async def _open_steps_ended(play: Play) -> None:
-    """Lets steps in other tasks run on to their own end or pause, so that all questions are asked at once. What
-    waits outside of a step, such as a worker for its queue, is cancelled by `asyncio.run` as ever."""
+    """Lets steps in other tasks run on to their own end or pause, so that all questions are asked at once.
+    What waits outside of a step, such as a worker for its queue, is cancelled by `asyncio.run` as ever."""
     import asyncio
 
     while play.open_steps:

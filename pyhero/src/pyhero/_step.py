@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from ._wire import SpanKind
 
 
-def call(play: Play, flow: Flow[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], kind: SpanKind) -> Any:
+def call(
+    play: Play, flow: Flow[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], kind: SpanKind
+) -> Any:
     """Calls a flow as a step. Which call it is, is settled here, also for one that is awaited later."""
     step = Step(play, flow, args, kwargs, kind)
     return _run_async(step, args, kwargs) if flow.is_async else _run(step, args, kwargs)
@@ -59,7 +61,7 @@ class Step:
         play.check_not_paused(parent)
         self.play = play
         self.flow = flow
-        self.kind = kind
+        self.kind: SpanKind = kind
         self.parent = parent
         self.arguments = canonical_arguments(flow, args, kwargs)
         self.key = self._key()
@@ -137,7 +139,8 @@ class Body:
         if isinstance(error, Paused):
             return False
         if self._step.frame.paused_in:
-            # The body goes on from its pause once that is answered; what it made without the answer is worth nothing.
+            # The body goes on from its pause once that is answered; what it made without the answer is worth
+            # nothing.
             raise Paused()
         if isinstance(error, Exception):
             self.outcome, self.error = _outcome.raised(error), error
@@ -146,9 +149,12 @@ class Body:
         return isinstance(error, Exception)
 
     def _report_abandoned(self, error: BaseException) -> None:
-        """KeyboardInterrupt, SystemExit, a cancelled task: the step did not end, it was ended. Not remembered."""
+        """KeyboardInterrupt, SystemExit, a cancelled task: the step did not end, it was ended. Not
+        remembered."""
         step = self._step
-        step.play.journal.send(_wire.span_end(step.frame.span_id, "cancelled", _outcome.exception_json(error)))
+        step.play.journal.send(
+            _wire.span_end(step.frame.span_id, "cancelled", _outcome.exception_json(error))
+        )
 
 
 def canonical_arguments(flow: Flow[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

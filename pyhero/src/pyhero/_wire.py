@@ -55,7 +55,7 @@ def span_start(
     replayed: bool = False,
 ) -> str:
     """A span begins; a replayed one is over at once."""
-    fields = {
+    fields: dict[str, object] = {
         "span_id": span_id,
         "parent_id": parent_id,
         "name": name,
@@ -108,5 +108,8 @@ def pause(resume_id: str, name: str, schema: str | None, ui: str | None, span_id
 
 def result(outcome: str, *, is_definition_error: bool, left_over: list[str]) -> str:
     """How the root flow ended; the last frame. *outcome* is JSON text."""
-    fields: dict[str, object] = {"is_definition_error": is_definition_error or None, "left_over": left_over or None}
+    fields: dict[str, object] = {
+        "is_definition_error": is_definition_error or None,
+        "left_over": left_over or None,
+    }
     return _event("result", fields, outcome=outcome)

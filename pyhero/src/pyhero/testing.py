@@ -1,9 +1,9 @@
 """Runs flows in the test process, without a supervisor: `run(target, prefill={"approve": True}).output`.
 
 Steps, pauses, prefill and replay work as in a real play, on a memory that lasts as long as the run. What
-a real launch has and this does not: a fresh interpreter. Module-level state of the flow's files lives on between
-the replays of one run and between runs, so a flow that changes a global may pass here and fail in production, or
-the other way round.
+a real launch has and this does not: a fresh interpreter. Module-level state of the flow's files lives on
+between the replays of one run and between runs, so a flow that changes a global may pass here and fail in
+production, or the other way round.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def run(
         target: The flow to run as the root.
         inputs: Its arguments by name, as JSON or as values of the annotated types. None gives none.
         prefill: The answers, pause name or glob → payload. None answers nothing.
-        replay: `"after_every_step"` runs the flow once in full; then, for every outcome and answer that the run
-            remembered, starts it with the memory so far and abandons it after the next one; and at last
+        replay: `"after_every_step"` runs the flow once in full; then, for every outcome and answer that the
+            run remembered, starts it with the memory so far and abandons it after the next one; and at last
             replays it on the whole memory, where no body may run and the output must be the same. Each body
             runs twice. None runs it once.
     Returns:
@@ -105,10 +105,13 @@ class _Test:
     def __init__(self, target: Flow[..., Any], inputs: Mapping[str, Any], prefill: Mapping[str, Any]) -> None:
         self.target = target
         self.inputs = {name: _input_json(target, name, value) for name, value in inputs.items()}
-        self.prefill = {name: _plain_json(f"prefill[{dumps(name)}]", value) for name, value in prefill.items()}
+        self.prefill = {
+            name: _plain_json(f"prefill[{dumps(name)}]", value) for name, value in prefill.items()
+        }
 
     def launch(self, memory: list[Moment], *, is_abandoned: bool = False) -> tuple[MemoryJournal, Json]:
-        """Runs the flow on what is remembered; raises `Abandoned` after the next outcome if that is wanted."""
+        """Runs the flow on what is remembered; raises `Abandoned` after the next outcome if that is
+        wanted."""
         journal = MemoryJournal(memory, self.prefill, is_abandoned=is_abandoned)
         play = self._play(journal)
         _play.running = play
@@ -146,7 +149,9 @@ class _Test:
             raise _mismatch(moments[:n_remembered], f"did not come to `{moments[n_remembered].name}`")
         journal, again = self.launch(moments)
         if journal.moments:
-            raise _mismatch(moments, f"ran `{journal.moments[0].name}` again: it was called with other arguments")
+            raise _mismatch(
+                moments, f"ran `{journal.moments[0].name}` again: it was called with other arguments"
+            )
         if dumps(again) != dumps(output):
             raise _mismatch(moments, f"returned {dumps(again)} and not {dumps(output)}")
 
@@ -171,7 +176,8 @@ def _plain_json(place: str, value: Any) -> Json:
 def _unanswered(journal: MemoryJournal) -> UnansweredPause:
     names = ", ".join(f"`{name}`" for name in journal.unanswered)
     return UnansweredPause(
-        f"the flow stands at {names}, and the prefill does not answer", f'prefill={{"{journal.unanswered[0]}": …}}'
+        f"the flow stands at {names}, and the prefill does not answer",
+        f'prefill={{"{journal.unanswered[0]}": …}}',
     )
 
 

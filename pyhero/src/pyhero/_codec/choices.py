@@ -31,8 +31,8 @@ class Optional(Codec):
 class Union(Codec):
     """`X | Y`: the first member that fits exactly, which is to say that nothing is converted.
 
-    JSON forgets types: `"2026-01-01"` may be a `date` or a `str`. Where decoding would choose another member than
-    encoding did, the value is stored as `{"$member": index, "value": …}`.
+    JSON forgets types: `"2026-01-01"` may be a `date` or a `str`. Where decoding would choose another member
+    than encoding did, the value is stored as `{"$member": index, "value": …}`.
     """
 
     def __init__(self, members: list[Codec]) -> None:
@@ -125,7 +125,11 @@ class Literal(Codec):
 
     def schema(self, schemas: Schemas) -> dict[str, Any]:
         forms = [form for _, form in self.table]
-        return {"type": "string", "enum": forms} if all(isinstance(form, str) for form in forms) else {"enum": forms}
+        return (
+            {"type": "string", "enum": forms}
+            if all(isinstance(form, str) for form in forms)
+            else {"enum": forms}
+        )
 
 
 class EnumCodec(Codec):
@@ -145,9 +149,9 @@ class EnumCodec(Codec):
     def encode(self, value: object) -> Json:
         if not isinstance(value, self.cls):
             raise wanted(value, self.cls.__name__)
-        form = value.value if self.is_by_value or self.is_flag else value.name
-        encoded: Json = form
-        return encoded
+        member: Any = value
+        form: Json = member.value if self.is_by_value or self.is_flag else member.name
+        return form
 
     def decode(self, encoded: Json) -> Any:
         if self.is_flag and isinstance(encoded, int):
@@ -161,4 +165,8 @@ class EnumCodec(Codec):
         if self.is_flag:
             return {"type": "integer"}
         forms = [member.value if self.is_by_value else member.name for member in self.cls]
-        return {"type": "string", "enum": forms} if all(isinstance(form, str) for form in forms) else {"enum": forms}
+        return (
+            {"type": "string", "enum": forms}
+            if all(isinstance(form, str) for form in forms)
+            else {"enum": forms}
+        )

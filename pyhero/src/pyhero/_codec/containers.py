@@ -42,7 +42,12 @@ class Many(Codec):
     """
 
     def __init__(
-        self, item: Codec, accepts: tuple[type, ...], build: Callable[[list[Any]], object], *, is_set: bool = False
+        self,
+        item: Codec,
+        accepts: tuple[type, ...],
+        build: Callable[[list[Any]], object],
+        *,
+        is_set: bool = False,
     ) -> None:
         self.item = item
         self.accepts = accepts
@@ -148,7 +153,13 @@ class Dict(Codec):
 
 
 def _shown(key: object) -> str:
-    return dumps(key) if isinstance(key, str) else f"{key!r}" if isinstance(key, (int, float)) else type_name(key)
+    return (
+        dumps(key)
+        if isinstance(key, str)
+        else f"{key!r}"
+        if isinstance(key, (int, float))
+        else type_name(key)
+    )
 
 
 def _no_schemas() -> Schemas:

@@ -116,8 +116,7 @@ def _build_class(cls: Any, variables: dict[Any, Any]) -> Codec:
     if typing.is_typeddict(cls):
         return records.dict_record(cls.__name__, lambda: _fields(cls, variables, set(cls.__required_keys__)))
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
-        required = set(cls._fields) - set(cls._field_defaults)
-        return records.named_tuple_record(cls, lambda: _fields(cls, variables, required, cls._fields))
+        return _build_named_tuple(cls, variables)
     if hasattr(cls, "__dataclass_fields__"):
         return _build_dataclass(cls, variables)
     from .text_forms import text_codec
@@ -125,11 +124,18 @@ def _build_class(cls: Any, variables: dict[Any, Any]) -> Codec:
     return text_codec(cls) or plain.Unsupported(cls)
 
 
+def _build_named_tuple(cls: Any, variables: dict[Any, Any]) -> Codec:
+    required = set(cls._fields) - set(cls._field_defaults)
+    return records.named_tuple_record(cls, lambda: _fields(cls, variables, required, cls._fields))
+
+
 def _build_dataclass(cls: Any, variables: dict[Any, Any]) -> Codec:
     dataclasses = sys.modules["dataclasses"]
     missing = dataclasses.MISSING
     fields = dataclasses.fields(cls)
-    required = {field.name for field in fields if field.init and field.default is missing is field.default_factory}
+    required = {
+        field.name for field in fields if field.init and field.default is missing is field.default_factory
+    }
     names = tuple(field.name for field in fields)
     return records.dataclass_record(cls, lambda: _fields(cls, variables, required, names))
 
@@ -150,4 +156,6 @@ def _filled_in(hint: Any, variables: dict[Any, Any]) -> Any:
     if hint in variables:
         return variables[hint]
     parameters = getattr(hint, "__parameters__", ())
-    return hint[tuple(variables.get(parameter, parameter) for parameter in parameters)] if parameters else hint
+    return (
+        hint[tuple(variables.get(parameter, parameter) for parameter in parameters)] if parameters else hint
+    )

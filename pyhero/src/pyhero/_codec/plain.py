@@ -6,12 +6,13 @@ import sys
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from .base import Codec, Json, Misfit, type_name, wanted
+from .base import Codec, Json, Misfit, dumps, type_name, wanted
 
 if TYPE_CHECKING:
     from .schemas import Schemas
 
-# Python refuses to print longer integers (`sys.set_int_max_str_digits`), and so would every reader of the play.
+# Python refuses to print longer integers (`sys.set_int_max_str_digits`), and so would every reader of the
+# play.
 INT_BITS_MAX = 14_000
 
 
@@ -21,11 +22,10 @@ class Plain(Codec):
     def encode(self, value: object) -> Json:
         if value is None or value is True or value is False:
             return value
-        kind = type(value)
-        if kind is dict or isinstance(value, dict):
-            return {self._key(key): _within(f"[{key!r}]", self, item) for key, item in value.items()}
-        if kind is tuple or isinstance(value, list):
-            return [_within(f"[{index}]", self, item) for index, item in enumerate(value)]  # type: ignore[arg-type]
+        if isinstance(value, dict):
+            return {self._key(key): _within(_part(key), self, item) for key, item in value.items()}
+        if isinstance(value, list) or (isinstance(value, tuple) and type(value) is tuple):
+            return [_within(f"[{index}]", self, item) for index, item in enumerate(value)]
         if isinstance(value, (str, int, float)) and not _is_enum_member(value):
             return encode_scalar(value)
         raise Misfit(f"{type_name(value)} has no JSON form by itself; annotate it, or return JSON types")
@@ -34,7 +34,9 @@ class Plain(Codec):
         if isinstance(key, str) and not _is_enum_member(key):
             return checked_text(key)
         example = type(key).__name__
-        raise Misfit(f"{example} as a key has no JSON form by itself; annotate it, such as dict[{example}, …]")
+        raise Misfit(
+            f"{example} as a key has no JSON form by itself; annotate it, such as dict[{example}, …]"
+        )
 
     def decode(self, encoded: Json) -> Any:
         return encoded
@@ -47,7 +49,11 @@ def _within(part: str, codec: Codec, value: object) -> Json:
     try:
         return codec.encode(value)
     except Misfit as misfit:
-        raise misfit.within(part.replace("'", '"')) from None
+        raise misfit.within(part) from None
+
+
+def _part(key: object) -> str:
+    return f"[{dumps(key)}]" if isinstance(key, str) else f"[{type_name(key)}]"
 
 
 def _is_enum_member(value: object) -> bool:

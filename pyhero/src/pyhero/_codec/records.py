@@ -23,9 +23,9 @@ class Field(NamedTuple):
 class Record(Codec):
     """An object of exactly these fields.
 
-    How the fields are taken from a value and put back is what tells the classes apart: `take` gives the mapping
-    of a value or raises `Misfit`, `build` makes the value. The fields are looked up when they are first needed, because
-    a class may contain itself.
+    How the fields are taken from a value and put back is what tells the classes apart: `take` gives the
+    mapping of a value or raises `Misfit`, `build` makes the value. The fields are looked up when they are
+    first needed, because a class may contain itself.
     """
 
     def __init__(
@@ -53,13 +53,17 @@ class Record(Codec):
     def encode(self, value: object) -> Json:
         members = self._take(value)
         self._check_names(members)
-        return {name: self._at(name, field.codec.encode, members[name]) for name, field in self._present(members)}
+        return {
+            name: self._at(name, field.codec.encode, members[name]) for name, field in self._present(members)
+        }
 
     def decode(self, encoded: Json) -> Any:
         if not isinstance(encoded, dict):
             raise wanted(encoded, self.name)
         self._check_names(encoded)
-        members = {name: self._at(name, field.codec.decode, encoded[name]) for name, field in self._present(encoded)}
+        members = {
+            name: self._at(name, field.codec.decode, encoded[name]) for name, field in self._present(encoded)
+        }
         try:
             return self._build(members)
         except Exception as error:
@@ -74,7 +78,9 @@ class Record(Codec):
                 raise Misfit("is missing").within(self._part.format(name))
         for name in members:
             if name not in self.fields:
-                raise Misfit(f"{type_name(members[name])} is not declared in {self.name}").within(self._part.format(name))
+                raise Misfit(f"{type_name(members[name])} is not declared in {self.name}").within(
+                    self._part.format(name)
+                )
 
     def _at(self, name: str, convert: Callable[[Any], Any], value: object) -> Any:
         try:
@@ -118,14 +124,19 @@ def named_tuple_record(cls: type, find_fields: Callable[[], list[Field]]) -> Rec
 
 
 def dataclass_record(cls: type, find_fields: Callable[[], list[Field]]) -> Record:
-    """A dataclass. `__post_init__` runs again when it is decoded; fields that are not in `__init__` are set after it."""
+    """A dataclass. `__post_init__` runs again when it is decoded; fields that are not in `__init__` are set
+    after it."""
     dataclass_fields = sys.modules["dataclasses"].fields(cls)
     set_after = [field.name for field in dataclass_fields if not field.init]
 
     def take(value: object) -> Mapping[str, object]:
         if type(value) is not cls:
-            raise Misfit(f"{type_name(value)} where {cls.__qualname__} is expected; annotate what is returned")
-        return {field.name: getattr(value, field.name) for field in dataclass_fields if hasattr(value, field.name)}
+            raise Misfit(
+                f"{type_name(value)} where {cls.__qualname__} is expected; annotate what is returned"
+            )
+        return {
+            field.name: getattr(value, field.name) for field in dataclass_fields if hasattr(value, field.name)
+        }
 
     def build(members: dict[str, Any]) -> object:
         later = {name: members.pop(name) for name in set_after if name in members}

@@ -39,9 +39,7 @@ def _write_duration(value: timedelta) -> str:
     return f"{sign}P{value.days}DT{value.seconds}{fraction}S"
 
 
-_DURATION = (
-    r"^(-?)P(?=.)(?:(\d+)W)?(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d{1,6}))?S)?)?$"
-)
+_DURATION = r"^(-?)P(?=.)(?:(\d+)W)?(?:(\d+)D)?(?:T(?=.)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d{1,6}))?S)?)?$"
 
 
 def _read_duration(text: str) -> timedelta:
@@ -77,10 +75,17 @@ FORMS: tuple[TextForm, ...] = (
         _text("date-time", f"^{_DATE}([T ]{_TIME})?$"),
     ),
     TextForm(date, date.isoformat, date.fromisoformat, _text("date", f"^{_DATE}$")),
-    TextForm(time, time.isoformat, lambda text: time.fromisoformat(_iso_time(text)), _text("time", f"^{_TIME}$")),
+    TextForm(
+        time, time.isoformat, lambda text: time.fromisoformat(_iso_time(text)), _text("time", f"^{_TIME}$")
+    ),
     TextForm(timedelta, _write_duration, _read_duration, _text("duration", _DURATION)),
     TextForm(UUID, str, UUID, _text("uuid", r"^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$")),
-    TextForm(bytes, lambda value: b64encode(value).decode(), _read_bytes, {"type": "string", "contentEncoding": "base64"}),
+    TextForm(
+        bytes,
+        lambda value: b64encode(value).decode(),
+        _read_bytes,
+        {"type": "string", "contentEncoding": "base64"},
+    ),
 )
 
 
@@ -124,7 +129,10 @@ class DecimalCodec(Codec):
             raise Misfit(f'"{encoded}" is no Decimal') from None
 
     def schema(self, schemas: Schemas) -> dict[str, Any]:
-        return {"type": ["string", "number"], "pattern": r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$|^[+-]?(Infinity|s?NaN\d*)$"}
+        return {
+            "type": ["string", "number"],
+            "pattern": r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$|^[+-]?(Infinity|s?NaN\d*)$",
+        }
 
 
 class PathCodec(Codec):

@@ -39,7 +39,18 @@ _NAMED: dict[str, Schema] = {
     "uuid.UUID": {**_STRING, "format": "uuid"},
 }
 
-_ARRAYS = {"list", "set", "frozenset", "List", "Set", "FrozenSet", "Sequence", "Iterable", "Collection", "AbstractSet"}
+_ARRAYS = {
+    "list",
+    "set",
+    "frozenset",
+    "List",
+    "Set",
+    "FrozenSet",
+    "Sequence",
+    "Iterable",
+    "Collection",
+    "AbstractSet",
+}
 _OBJECTS = {"dict", "Dict", "Mapping", "MutableMapping"}
 _TRANSPARENT = {"Annotated", "Required", "NotRequired", "Final"}
 _TYPING = ("typing.", "typing_extensions.", "collections.abc.")
@@ -119,7 +130,9 @@ class Annotations:
         name = self._full_name(annotation)
         home, _, member = name.rpartition(".")
         if home in self.bundle.by_name:
-            return Annotations(self.bundle, self.bundle.by_name[home], self.open_classes).schema(ast.Name(member))
+            return Annotations(self.bundle, self.bundle.by_name[home], self.open_classes).schema(
+                ast.Name(member)
+            )
         if name in _NAMED:
             return dict(_NAMED[name])
         short = name.rpartition(".")[2] if name.startswith(_TYPING) else ""
@@ -132,7 +145,11 @@ class Annotations:
             return {}
         inside = Annotations(self.bundle, self.module, (*self.open_classes, key))
         definition = self.definitions[name]
-        return inside._of_class(definition) if isinstance(definition, ast.ClassDef) else inside.schema(definition)
+        return (
+            inside._of_class(definition)
+            if isinstance(definition, ast.ClassDef)
+            else inside.schema(definition)
+        )
 
     def _of_class(self, cls: ast.ClassDef) -> Schema:
         bases = {self._full_name(base) for base in cls.bases}
@@ -178,10 +195,13 @@ class Annotations:
 
 def _imports(module: Module) -> dict[str, str]:
     """What each imported name stands for."""
-    imports = {}
+    imports: dict[str, str] = {}
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
-            imports |= {a.asname or a.name.partition(".")[0]: a.name if a.asname else a.name.partition(".")[0] for a in node.names}
+            imports |= {
+                a.asname or a.name.partition(".")[0]: a.name if a.asname else a.name.partition(".")[0]
+                for a in node.names
+            }
         elif isinstance(node, ast.ImportFrom):
             home = module.absolute(node)
             imports |= {alias.asname or alias.name: f"{home}.{alias.name}" for alias in node.names}
@@ -194,7 +214,9 @@ def _definitions(tree: ast.Module) -> dict[str, ast.ClassDef | ast.expr]:
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             found[node.name] = node
-        elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+        elif (
+            isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
+        ):
             found[node.targets[0].id] = node.value
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
             found[node.target.id] = node.value
@@ -221,11 +243,14 @@ def _enum(cls: ast.ClassDef) -> Schema:
 def _enumeration(values: list[Any]) -> Schema:
     if not values or not all(value is None or isinstance(value, (str, int, float)) for value in values):
         return {}
-    return {**_STRING, "enum": values} if all(isinstance(value, str) for value in values) else {"enum": values}
+    return (
+        {**_STRING, "enum": values} if all(isinstance(value, str) for value in values) else {"enum": values}
+    )
 
 
 def _has_default(value: ast.expr | None) -> bool:
-    """Whether a field has a default; `field(…)` only with `default=` or `default_factory=`, or outside `__init__`."""
+    """Whether a field has a default; `field(…)` only with `default=` or `default_factory=`, or outside
+    `__init__`."""
     if isinstance(value, ast.Call) and dotted(value.func).rpartition(".")[2] == "field":
         options = {keyword.arg: keyword.value for keyword in value.keywords}
         return bool({"default", "default_factory"} & options.keys()) or _is_false(options.get("init"))

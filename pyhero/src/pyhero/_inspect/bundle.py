@@ -97,7 +97,8 @@ def _path_hint(path: str) -> str | None:
 
 
 def _local_imports(module: Module, directory: str) -> Iterator[tuple[str, str]]:
-    """The modules that are imported and lie in the directory, as (name, path), packages before what is in them."""
+    """The modules that are imported and lie in the directory, as (name, path), packages before what is in
+    them."""
     for name in _imported_names(module):
         parts = name.split(".")
         for length in range(1, len(parts) + 1):
@@ -116,7 +117,9 @@ def _imported_names(module: Module) -> Iterator[str]:
             if base:
                 yield base
             # What follows `import` may be a module of a package.
-            yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names if alias.name != "*")
+            yield from (
+                f"{base}.{alias.name}" if base else alias.name for alias in node.names if alias.name != "*"
+            )
 
 
 def _find(directory: str, parts: list[str]) -> str | None:

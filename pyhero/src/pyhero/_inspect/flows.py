@@ -37,7 +37,11 @@ def flows_of(module: Module) -> list[FlowDefinition]:
         for decorator in function.decorator_list:
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
             if dotted(called) in decorators:
-                options = {k.arg: k.value for k in decorator.keywords if k.arg} if isinstance(decorator, ast.Call) else {}
+                options = (
+                    {k.arg: k.value for k in decorator.keywords if k.arg}
+                    if isinstance(decorator, ast.Call)
+                    else {}
+                )
                 found[function.name] = FlowDefinition(module, function, options)
     return list(found.values())
 
@@ -74,7 +78,9 @@ def dotted(node: ast.expr) -> str:
 
 def is_main_guard(node: ast.stmt) -> bool:
     """Whether it is `if __name__ == "__main__":`, which a launch does not enter."""
-    if not (isinstance(node, ast.If) and isinstance(node.test, ast.Compare) and len(node.test.comparators) == 1):
+    if not (
+        isinstance(node, ast.If) and isinstance(node.test, ast.Compare) and len(node.test.comparators) == 1
+    ):
         return False
     sides = [node.test.left, node.test.comparators[0]]
     is_name = any(isinstance(side, ast.Name) and side.id == "__name__" for side in sides)
@@ -102,7 +108,9 @@ class _References(ast.NodeVisitor):
         spellings = set()
         for node in ast.walk(self.module.tree):
             if isinstance(node, ast.Import):
-                spellings |= {f"{alias.asname or alias.name}.{name}" for alias in node.names if alias.name == home}
+                spellings |= {
+                    f"{alias.asname or alias.name}.{name}" for alias in node.names if alias.name == home
+                }
             elif isinstance(node, ast.ImportFrom) and self.module.absolute(node) == home:
                 spellings |= {alias.asname or name for alias in node.names if alias.name == name}
         return spellings

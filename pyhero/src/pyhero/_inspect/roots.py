@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
 
 def choose_root(bundle: Bundle, shown_path: str, wanted: str | None) -> FlowDefinition:
-    """The flow that is asked for; else the one flow of the entry file that no other code of the bundle uses; of
-    several such, the one called `main`. Raises `Problem`."""
+    """The flow that is asked for; else the one flow of the entry file that no other code of the bundle uses;
+    of several such, the one called `main`. Raises `Problem`."""
     flows = flows_of(bundle.entry)
     if not flows:
-        raise Problem(f"there is no flow in `{shown_path}`", "decorate a function with @flow (from pyhero import flow)")
+        raise Problem(
+            f"there is no flow in `{shown_path}`", "decorate a function with @flow (from pyhero import flow)"
+        )
     _refuse_twins(flows, shown_path)
     if wanted is not None:
         return _named(wanted, flows, shown_path)

@@ -41,7 +41,10 @@ def _input_schema(arguments: ast.arguments, types: Annotations) -> dict[str, Any
     properties = {argument.arg: types.schema(argument.annotation) for argument in named}
     required = [argument.arg for argument in named if argument.arg not in defaults]
     if arguments.vararg:
-        properties[arguments.vararg.arg] = {"type": "array", "items": types.schema(arguments.vararg.annotation)}
+        properties[arguments.vararg.arg] = {
+            "type": "array",
+            "items": types.schema(arguments.vararg.annotation),
+        }
     others = types.schema(arguments.kwarg.annotation) if arguments.kwarg else False
     return {
         "type": "object",
@@ -60,10 +63,19 @@ def _defaults(arguments: ast.arguments) -> dict[str, ast.expr]:
 
 
 def _field(
-    name: str, schema: dict[str, Any], is_required: bool, description: str = "", default: ast.expr | None = None
+    name: str,
+    schema: dict[str, Any],
+    is_required: bool,
+    description: str = "",
+    default: ast.expr | None = None,
 ) -> dict[str, Any]:
     """A `FlowField`."""
-    field = {"name": name, "field_type": _field_type(schema), "description": description, "required": is_required}
+    field = {
+        "name": name,
+        "field_type": _field_type(schema),
+        "description": description,
+        "required": is_required,
+    }
     return field | _plain_default(default)
 
 
@@ -98,7 +110,11 @@ def _outputs(flow: FlowDefinition, types: Annotations) -> list[dict[str, Any]]:
     declared = flow.options.get("outputs")
     if isinstance(declared, ast.Dict):
         pairs = zip(declared.keys, declared.values)  # noqa: B905
-        return [_field(str(key.value), types.schema(value), True) for key, value in pairs if isinstance(key, ast.Constant)]
+        return [
+            _field(str(key.value), types.schema(value), True)
+            for key, value in pairs
+            if isinstance(key, ast.Constant)
+        ]
     schema = types.schema(flow.function.returns)
     required = schema.get("required", ())
     return [_field(name, field, name in required) for name, field in schema.get("properties", {}).items()]
