@@ -139,7 +139,6 @@ struct ErrorObject<'a> {
 /// What to do about an error that says nothing about that itself.
 fn usual_hint(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
-        ErrorKind::FileUnreadable => "check the path, and that the file is readable UTF-8 text",
         ErrorKind::PlayNotFound => "`hero_logic plays` lists the plays",
         ErrorKind::WorkflowNotFound => "`hero_logic workflow list` lists the workflows",
         ErrorKind::RequestNotFound => "`hero_logic show PLAY` lists what a play asks",

@@ -112,7 +112,7 @@ impl Services {
             self.wait_for_server(child).await?;
         }
         // Without the web UI everything still works: it is optional, and so is its program.
-        if self.admin().is_none() && beside_this_program(ADMIN).is_ok() {
+        if self.admin().is_none() && find_program(ADMIN).is_ok() {
             let child = self.spawn(ADMIN, &["--port", &free_port().to_string()])?;
             self.remember_admin(child.id())?;
             self.wait_for_admin(child).await?;
@@ -185,7 +185,7 @@ impl Services {
 
     /// Starts a program that outlives this one and writes to a log.
     fn spawn(&self, program: &str, arguments: &[&str]) -> Result<Child, RpcError> {
-        let path = beside_this_program(program)?;
+        let path = find_program(program)?;
         let log = self.log(program)?;
         let stdout =
             log.try_clone().map_err(|error| unusable("use", &self.log_file(program), &error))?;
@@ -306,11 +306,13 @@ fn program_of(pid: u32) -> Option<String> {
     Some(name.trim_end_matches(" (deleted)").to_owned())
 }
 
-fn beside_this_program(program: &str) -> Result<PathBuf, RpcError> {
-    let this = std::env::current_exe().ok();
-    let path = this.as_deref().and_then(Path::parent).map(|dir| dir.join(program));
-    path.filter(|path| path.is_file()).ok_or_else(|| {
-        let message = format!("there is no `{program}` beside `hero_logic`");
+/// The program beside this one, as an installation has it, else the one on the PATH.
+fn find_program(program: &str) -> Result<PathBuf, RpcError> {
+    let beside = std::env::current_exe().ok().and_then(|this| Some(this.parent()?.to_owned()));
+    let search_path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = beside.into_iter().chain(std::env::split_paths(&search_path));
+    dirs.map(|dir| dir.join(program)).find(|path| path.is_file()).ok_or_else(|| {
+        let message = format!("there is no `{program}` beside `hero_logic` or on the PATH");
         RpcError::new(ErrorKind::FileUnreadable, message)
             .hint("install the package again: its three programs belong together")
     })

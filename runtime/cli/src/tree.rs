@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use hero_schema::{LaunchNumber, Span, SpanId, SpanKind, SpanStatus, Timestamp};
+use hero_schema::{Json, LaunchNumber, Span, SpanId, SpanKind, SpanStatus, Timestamp};
 
 use crate::output::Paint;
 use crate::text;
 
 const NAME_CHARS_MAX: usize = 60;
 const ERROR_CHARS_MAX: usize = 100;
+const ARGUMENT_CHARS_MAX: usize = 24;
+const ARGUMENTS_CHARS_MAX: usize = 60;
 
 /// One call, over all launches that reached it.
 #[derive(Debug)]
@@ -110,6 +112,9 @@ fn line(node: &Node<'_>, paint: Paint, now: Timestamp) -> String {
     let telling = node.telling();
     let name = text::short(&text::visible(&telling.name), NAME_CHARS_MAX);
     let mut line = format!("{} {name}", mark(node.status(), paint));
+    if let Some(arguments) = telling.arguments.as_ref().and_then(arguments) {
+        line.push_str(&paint.dim(&format!("({arguments})")));
+    }
     let notes: Vec<String> = [duration(node, now), history(node)].into_iter().flatten().collect();
     if !notes.is_empty() {
         line.push_str(&paint.dim(&format!("  {}", notes.join("  "))));
@@ -120,6 +125,17 @@ fn line(node: &Node<'_>, paint: Paint, now: Timestamp) -> String {
         line.push_str(&paint.red(&format!("  {}", text::short(&told, ERROR_CHARS_MAX))));
     }
     line
+}
+
+/// `version=1.4, dry_run=false`, each and all cut to a length; None where there are none.
+fn arguments(arguments: &Json) -> Option<String> {
+    let members: BTreeMap<String, Json> = arguments.read().ok()?;
+    let member = |(key, value): (&String, &Json)| {
+        let shown = text::short(&text::visible(value.text()), ARGUMENT_CHARS_MAX);
+        format!("{}={shown}", text::visible(key))
+    };
+    let shown: Vec<String> = members.iter().map(member).collect();
+    (!shown.is_empty()).then(|| text::short(&shown.join(", "), ARGUMENTS_CHARS_MAX))
 }
 
 fn mark(status: SpanStatus, paint: Paint) -> String {
@@ -149,10 +165,14 @@ fn duration(node: &Node<'_>, now: Timestamp) -> Option<String> {
     Some(text::duration(until.micros_since(telling.started_at)))
 }
 
-/// `ran in launch 1, replayed in 2, 3`, where there is something to tell.
+/// `ran in launch 1, replayed in 2 to 4`, where there is something to tell.
 fn history(node: &Node<'_>) -> Option<String> {
-    let replays: Vec<String> = node.replays().iter().map(LaunchNumber::to_string).collect();
-    let replayed = format!("replayed in {}", replays.join(", "));
+    let replays = node.replays();
+    let replayed = match replays[..] {
+        [] => String::new(),
+        [launch] => format!("replayed in {launch}"),
+        [first, .., last] => format!("replayed in {first} to {last}"),
+    };
     match (node.status(), node.telling()) {
         (SpanStatus::Paused, span) => {
             (span.kind == SpanKind::Pause).then(|| "waits for an answer".into())
@@ -250,6 +270,19 @@ mod tests {
             drawn(&spans),
             ["✗ charge  12 ms  ran in launch 1, replayed in 2  Declined: no\\u{1b}[2J"]
         );
+    }
+
+    #[test]
+    fn arguments_are_shown_and_many_replays_are_one_range() {
+        let mut first = span("notes", "", 1, 1, K::Step, S::Ok);
+        let long = format!(r#"{{"version":"1.4","text":"{}"}}"#, "x".repeat(99));
+        first.arguments = Some(Json::parse(long).expect("JSON"));
+        let replay = |launch| span("notes", "", launch, 1, K::Step, S::Replayed);
+        let expected = format!(
+            "✓ notes(text=\"{}…, version=\"1.4\")  12 ms  ran in launch 1, replayed in 2 to 4",
+            "x".repeat(22)
+        );
+        assert_eq!(drawn(&[first, replay(2), replay(3), replay(4)]), [expected]);
     }
 
     #[test]
