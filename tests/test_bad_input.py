@@ -225,7 +225,7 @@ def test_an_interpreter_that_is_missing_or_has_no_pyhero_is_refused(hero: Hero) 
     bare.write_text("#!/bin/sh\nexit 1\n")
     bare.chmod(0o755)
     for python in ("/no/such/python", str(bare)):
-        assert_refused(hero.run(GOOD, "-i", "name=a", HERO_PYTHON=python), python)
+        assert_refused(hero("run", hero.write(GOOD), "-i", "name=a", HERO_PYTHON=python), python)
     assert hero.plays() == []
 
 

@@ -1,5 +1,6 @@
 """The command line: words for people, JSON for programs, exit codes for scripts."""
 
+import json
 import os
 import pty
 import select
@@ -105,13 +106,13 @@ def test_a_flow_of_a_file_is_chosen_by_name(hero: Hero) -> None:
 
 
 def test_plays_lists_and_filters(hero: Hero) -> None:
-    done = hero.run(GREETS, "--name", "the good one").json()["sid"]
+    done = hero.run(GREETS, "--name", "the_good_one").json()["sid"]
     asking = hero.run(ASKS).json()["sid"]
     assert [play["sid"] for play in hero.plays()] == [asking, done]
     listed = items(hero("plays", "--status", "success", "--json").json())
-    assert [(play["sid"], play["name"]) for play in listed] == [(done, "the good one")]
+    assert [(play["sid"], play["name"]) for play in listed] == [(done, "the_good_one")]
     table = hero("plays").stdout
-    assert "the good one" in table and "awaiting_resume" in table
+    assert "the_good_one" in table and "awaiting_resume" in table
 
 
 def test_show_and_logs_tell_what_a_play_did(hero: Hero) -> None:
@@ -219,15 +220,24 @@ def test_a_closed_stdout_is_no_crash(hero: Hero) -> None:
 
 
 def test_ctrl_c_leaves_the_play_for_later(hero: Hero) -> None:
-    carrier = hero.spawn("hero_logic", "run", hero.write(WAITS), "--json")
+    carrier = hero.spawn("hero_logic", "run", hero.write(WAITS))
     hero.saw("begun")
     carrier.send_signal(signal.SIGINT)
-    carrier.wait(timeout=60)
+    assert carrier.wait(timeout=60) == 130
     eventually(lambda: processes.belonging_to(hero.home) == [], "everything to be gone")
     hero.touch("go")
     (listed,) = hero.plays()
+    assert listed["status"] == "running"
     play = hero.wait(listed["sid"])
-    assert play["status"] in {"success", "cancelled"}
+    assert (play["status"], play["output_data"]) == ("success", "done")
+
+
+def test_errors_are_one_object_for_programs(hero: Hero) -> None:
+    refused = hero("show", "01jqzzzzzzzzzzzzzzzzzzzzzz", "--json")
+    assert (refused.code, refused.stdout) == (2, "")
+    error = json.loads(refused.stderr)["error"]
+    assert (error["kind"], error["code"]) == ("play_not_found", -32001)
+    assert error["message"] and error["hint"]
 
 
 # --- On a terminal -------------------------------------------------------------------------------

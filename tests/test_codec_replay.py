@@ -126,7 +126,7 @@ class Model(BaseModel):
 """
 PYDANTIC_TABLE: list[tuple[str, list[str]]] = [
     ("Model", ["Model(id=1, price=Decimal('1.10'))"]),
-    ("list[Model]", ["[Model(id=1, price=Decimal('2'), colour=Colour.BLUE)]"]),
+    ("list[Model]", ["[Model(id=1, price=Decimal('2'), level=Level.HIGH)]"]),
 ]
 
 

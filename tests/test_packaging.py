@@ -34,7 +34,7 @@ def test_the_package_is_typed_and_its_names_are_sorted() -> None:
 
 
 def test_the_extension_serves_every_python_from_3_10() -> None:
-    (native,) = Path(pyhero.__file__).parent.glob("_native*")
+    (native,) = Path(pyhero.__file__).parent.glob("_native*.so")
     assert ".abi3." in native.name
 
 

@@ -78,10 +78,10 @@ def test_run_async_returns_the_sid_alone(server: Server) -> None:
 
 
 def test_a_play_carries_what_it_was_started_with(server: Server) -> None:
-    sid = server.start(GREETS, input_data={"name": "ü", "n": 2}, name="my play")["sid"]
+    sid = server.start(GREETS, input_data={"name": "ü", "n": 2}, name="my-play")["sid"]
     play = server.ended(sid)
     assert (play["name"], play["input_data"], play["output_data"]) == (
-        "my play",
+        "my-play",
         {"name": "ü", "n": 2},
         "ü ü",
     )
@@ -263,12 +263,13 @@ def test_a_long_play_shows_all_its_spans_page_by_page(server: Server, n: int) ->
 
 
 def test_the_python_client_does_the_same(server: Server) -> None:
-    from pyhero import Client
+    from pyhero import Client, PlayNotFound
 
     file = server.hero.write(ASKS)
     client = Client(str(server.socket))
-    play = client.play_start(file=str(file))
-    settled = client.play_wait(play["sid"], until="settled")
-    request = request_named(settled, "q")
-    client.play_resume(play["sid"], request["id"], 42)
-    assert client.play_wait(play["sid"])["output_data"] == 42
+    play = client.start(file=str(file))
+    settled = client.wait(play["sid"], until="settled")
+    client.resume(play["sid"], request_named(settled, "q")["id"], 42)
+    assert client.wait(play["sid"])["output_data"] == 42
+    with pytest.raises(PlayNotFound):
+        client.get("01jqzzzzzzzzzzzzzzzzzzzzzz")

@@ -14,30 +14,40 @@ cd "$scratch"
 export HERO_HOME=$scratch/hero PATH=$bin:$PATH
 cp "$here"/*.py .
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-[ -t 1 ] || say() { printf '\n%s\n' "$*"; }
+if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; else bold='' plain=''; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 
 # Shows a command as it would be typed, and runs it. 75 is no failure: the play waits for an answer.
 run() {
-    printf '$ %s\n' "$*"
+    local word typed=''
+    for word in "$@"; do
+        case $word in *[\ \"]*) word="'$word'" ;; esac
+        typed+=" $word"
+    done
+    printf '%s$%s%s\n' "$bold" "$typed" "$plain"
     "$@" </dev/null || [ $? -eq 75 ]
 }
 
-say "1. A release starts: commits are read and notes are drafted. Then it has a question for a person."
+# What an expression finds in the JSON that comes in: `… | pick 'it["items"]'`.
+pick() { python -c "import json, sys; it = json.load(sys.stdin); print($1)"; }
+
+say "1. A release starts. Commits are read, a version is proposed, notes are drafted; then a person is asked."
 run hero_logic run flow.py
+play=$(hero_logic plays --json | pick 'it["items"][0]["sid"]')
 
-play=$(hero_logic plays --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["items"][0]["sid"])')
-say "2. Nothing runs now; the question is on disk. It could be answered next year, on a rebooted machine."
+say "2. No process is left. The question is on disk, and could be answered next year, after a reboot."
 run hero_logic inbox
+say "   This is the draft that it offers for editing:"
+hero_logic inbox --json | pick 'it["items"][0]["request"]["ui"]["default"]' | sed 's/^/     /'
 
-say "3. A person edits the notes, approves, and rolls out to a few users first."
-run hero_logic resume "$play" notes '"v1.0.0: greetings end without a full stop"'
+say "3. The person edits the notes, approves, and lets a few users have it first."
+run hero_logic resume "$play" notes '"Greetings end without a full stop, and they may be French."'
 run hero_logic resume "$play" approve true
 run hero_logic resume "$play" rollout '"canary"'
 
-say "4. The release is out. What ran before a question was replayed after it, not run again."
+say "4. The release is out. What had run before a question was replayed after it, and did not run again."
 run hero_logic show "$play"
 
-say "This is what was deployed:"
+say "5. And this is what was deployed."
 run cat deployments/v1.0.0.json
 printf '\n'
