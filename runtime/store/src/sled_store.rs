@@ -55,7 +55,7 @@ pub struct SledEngine {
 }
 
 impl SledEngine {
-    /// A value as sled holds it, after what it names is durable.
+    /// A value as sled holds it, after what it names is on its way to disk.
     fn packed(&self, value: Vec<u8>) -> Result<Vec<u8>, Error> {
         if value.len() < INLINE_BYTES_MAX {
             return Ok([&[INLINE], value.as_slice()].concat());
@@ -75,31 +75,61 @@ impl SledEngine {
             _ => Err(damaged("it is neither a value nor the name of a blob".into())),
         }
     }
+
+    fn packed_at(&self, key: &[u8]) -> Result<Option<sled::IVec>, Error> {
+        guarded("read", &self.sled_dir, || keys::describe(key), || self.tree.get(key))
+    }
+
+    /// Lets the blob of a value go that is about to be replaced or removed.
+    fn supersede(&self, key: &[u8]) -> Result<(), Error> {
+        if let Some([IN_BLOB, hash @ ..]) = self.packed_at(key)?.as_deref()
+            && let Ok(hash) = hash.try_into()
+        {
+            self.blobs.let_go(hash);
+        }
+        Ok(())
+    }
 }
 
 impl Engine for SledEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let found = guarded("read", &self.sled_dir, || keys::describe(key), || self.tree.get(key))?;
-        found.map(|packed| self.unpacked(key, &packed)).transpose()
+        let mut found = self.packed_at(key)?;
+        loop {
+            let Some(packed) = found else { return Ok(None) };
+            let unpacked = self.unpacked(key, &packed);
+            if unpacked.is_ok() {
+                return unpacked.map(Some);
+            }
+            // Its blob may be gone because the value was replaced since.
+            found = self.packed_at(key)?;
+            if found.as_ref() == Some(&packed) {
+                return unpacked.map(Some);
+            }
+        }
     }
 
     fn has(&self, key: &[u8]) -> Result<bool, Error> {
-        guarded("read", &self.sled_dir, || keys::describe(key), || self.tree.contains_key(key))
+        self.packed_at(key).map(|found| found.is_some())
     }
 
     fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, Error> {
         let first = range.start.clone();
         let read = || self.tree.range(range).take(limit).collect::<sled::Result<Vec<_>>>();
         let found = guarded("read", &self.sled_dir, || keys::describe(&first), read)?;
-        let unpack = |(key, packed): (sled::IVec, sled::IVec)| {
-            Ok((key.to_vec(), self.unpacked(&key, &packed)?))
-        };
-        found.into_iter().map(unpack).collect()
+        let mut pairs = Vec::with_capacity(found.len());
+        for (key, packed) in found {
+            match self.unpacked(&key, &packed) {
+                Ok(value) => pairs.push((key.to_vec(), value)),
+                Err(_) => pairs.extend(self.get(&key)?.map(|value| (key.to_vec(), value))),
+            }
+        }
+        Ok(pairs)
     }
 
     fn apply(&self, changes: Changes) -> Result<(), Error> {
         let mut batch = sled::Batch::default();
         for (key, value) in changes {
+            self.supersede(&key)?;
             match value {
                 Some(value) => batch.insert(key, self.packed(value)?),
                 None => batch.remove(key),
@@ -111,6 +141,9 @@ impl Engine for SledEngine {
 
     fn sync(&self) -> Result<(), Error> {
         guarded("flush", &self.sled_dir, || "the tree".into(), || self.tree.flush())?;
-        self.data_file.sync_data().map_err(io_error("sync", &self.sled_dir.join("db")))
+        self.data_file.sync_data().map_err(io_error("sync", &self.sled_dir.join("db")))?;
+        // Only now can no power cut bring back what names them.
+        self.blobs.remove_superseded();
+        Ok(())
     }
 }

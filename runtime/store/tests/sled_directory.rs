@@ -166,16 +166,15 @@ async fn an_emptied_store_is_not_taken_for_a_new_one() {
 }
 
 #[tokio::test]
-async fn a_large_value_stands_once_in_a_file_of_its_own_and_damage_to_it_is_noticed() {
+async fn a_large_value_stands_in_a_file_of_its_own_and_damage_to_it_is_noticed() {
     let dir = directory();
     let store = open(&dir);
     let source = "pass\n".repeat(200_000);
     commit(&store, [step("a", "k", &source), step("b", "k", &source)]).await;
     commit(&store, [Write::Version(Box::new(version("v", &source)))]).await;
     drop(store);
-    // Two plays share one outcome's content; the version's is another.
     let blobs = files_under(&dir.path().join("blobs"));
-    assert_eq!(blobs.len(), 2);
+    assert_eq!(blobs.len(), 3);
     assert_eq!(files_under(&dir.path().join("sled/blobs")), Vec::<PathBuf>::new());
 
     let store = open(&dir);
@@ -191,9 +190,24 @@ async fn a_large_value_stands_once_in_a_file_of_its_own_and_damage_to_it_is_noti
     }
     let error = store.outcomes(&PlaySid::new("a")).await.expect_err("missing");
     assert!(error.to_string().ends_with("is missing"), "{error}");
-    // The same content written again mends it.
-    commit(&store, [step("c", "k", &source)]).await;
-    store.outcomes(&PlaySid::new("a")).await.expect("readable again");
+}
+
+#[tokio::test]
+async fn a_replaced_large_value_takes_its_file_with_it() {
+    let dir = directory();
+    let store = open(&dir);
+    let mut large = play("a");
+    for revision in 0..5 {
+        large.revision = revision;
+        large.input = samples::json(&format!("[{revision}, \"{}\"]", "x".repeat(10_000)));
+        commit(&store, [Write::Play(Box::new(large.clone()))]).await;
+        assert_eq!(files_under(&dir.path().join("blobs")).len(), 1, "{revision}");
+        assert_eq!(store.play(&large.sid).await.expect("readable"), Some(large.clone()));
+    }
+    large.revision += 1;
+    large.input = samples::json("[]");
+    commit(&store, [Write::Play(Box::new(large))]).await;
+    assert_eq!(files_under(&dir.path().join("blobs")), Vec::<PathBuf>::new());
 }
 
 /// Sled notices most damage by panicking; every read must still end with an error or with what was

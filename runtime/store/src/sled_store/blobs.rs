@@ -2,13 +2,14 @@
 //!
 //! A file under its final name is whole and durable; names become durable with
 //! [`Blobs::sync_names`], before anything refers to them. A crash leaves at worst a file that nothing
-//! refers to.
+//! refers to. Because a record's checksum covers its key, no two keys share a blob: the one whose
+//! value is replaced may take the file with it.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
@@ -41,11 +42,13 @@ pub(super) struct Blobs {
     dir: PathBuf,
     /// The directories that got names which may not be durable yet.
     unsynced: Mutex<BTreeSet<PathBuf>>,
+    /// What nothing refers to once the next sync is done.
+    superseded: Mutex<BTreeSet<Hash>>,
 }
 
 impl Blobs {
     pub(super) fn in_dir(dir: PathBuf) -> Self {
-        Self { dir, unsynced: Mutex::default() }
+        Self { dir, unsynced: Mutex::default(), superseded: Mutex::default() }
     }
 
     /// Writes a value where it is not there yet.
@@ -62,17 +65,34 @@ impl Blobs {
         }
         // Even where the file was there: whoever wrote it may have crashed before syncing its name.
         self.name_added(&shard);
+        locked(&self.superseded).remove(&hash);
         Ok(hash)
     }
 
     /// Makes the names of everything kept durable.
     pub(super) fn sync_names(&self) -> Result<(), Error> {
-        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unsynced = locked(&self.unsynced);
         for dir in unsynced.iter() {
             sync_dir(dir)?;
         }
         unsynced.clear();
         Ok(())
+    }
+
+    /// Notes that the value is replaced by what is being written.
+    pub(super) fn let_go(&self, hash: Hash) {
+        locked(&self.superseded).insert(hash);
+    }
+
+    /// Removes what was let go, once what replaces it is durable.
+    pub(super) fn remove_superseded(&self) {
+        for hash in std::mem::take(&mut *locked(&self.superseded)) {
+            let path = self.path(&hash);
+            if let Err(error) = fs::remove_file(&path) {
+                // It only takes space.
+                tracing::warn!(path = %path.display(), %error, "a blob is left that nothing needs");
+            }
+        }
     }
 
     /// The value with this hash.
@@ -95,9 +115,12 @@ impl Blobs {
     }
 
     fn name_added(&self, dir: &Path) {
-        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
-        unsynced.insert(dir.to_owned());
+        locked(&self.unsynced).insert(dir.to_owned());
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes the names in a directory durable.
