@@ -1,78 +1,62 @@
 //! Questions as HTML forms, and what a browser sends back as JSON.
 
+use hero_schema::ui::{Ui, UiKind};
 use hero_schema::{Json, ResumeRequest};
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::Value;
-
-/// How a question is drawn; see `ask_user` in the Python package.
-#[derive(Deserialize)]
-struct Ui {
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    prompt: Option<String>,
-    #[serde(default)]
-    options: Vec<Value>,
-    #[serde(default)]
-    default: Option<Value>,
-}
-
-fn ui_of(request: &ResumeRequest) -> Option<Ui> {
-    request.ui.as_ref().and_then(|ui| ui.read().ok())
-}
 
 /// The form that answers a request. What has no form of its own is answered as JSON.
 pub(crate) fn draw(action: &str, request: &ResumeRequest) -> Markup {
-    let ui = ui_of(request);
-    let prompt = ui.as_ref().and_then(|ui| ui.prompt.as_deref()).unwrap_or(&request.name);
+    let ui = Ui::of(request).unwrap_or_default();
+    let prompt = if ui.prompt.is_empty() { &request.name } else { &ui.prompt };
     html! {
         form.question method="post" action=(action) {
             input type="hidden" name="id" value=(request.id.as_str());
             label for=(request.id.as_str()) { (prompt) }
-            (fields(ui.as_ref(), request.id.as_str()))
+            (fields(&ui, request.id.as_str()))
         }
     }
 }
 
-fn fields(ui: Option<&Ui>, id: &str) -> Markup {
-    let default = ui.and_then(|ui| ui.default.as_ref());
-    let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let default_text = default.map(shown).unwrap_or_default();
-    match ui.map(|ui| (ui.kind.as_str(), ui)) {
-        Some(("confirm", _)) => html! {
+fn fields(ui: &Ui, id: &str) -> Markup {
+    let default = ui.default.as_ref();
+    let json = |option: &str| Value::from(option).to_string();
+    match ui.kind {
+        UiKind::Confirm => html! {
             div.buttons {
                 button name="json" value="true" id=(id) { "Yes" }
                 button.quiet name="json" value="false" { "No" }
             }
         },
-        Some(("choice", ui)) => html! {
+        UiKind::Choice => html! {
             div.buttons {
                 @for option in &ui.options {
-                    button name="json" value=(option.to_string()) { (shown(option)) }
+                    button name="json" value=(json(option)) { (option) }
                 }
             }
         },
-        Some(("multi_choice", ui)) => html! {
+        UiKind::MultiChoice => html! {
             div.options {
                 @for option in &ui.options {
-                    label { input type="checkbox" name="item" value=(option.to_string()); " " (shown(option)) }
+                    label { input type="checkbox" name="item" value=(json(option)); " " (option) }
                 }
             }
             input type="hidden" name="list" value="1";
             button { "Answer" }
         },
-        Some(("number", _)) => html! {
-            input type="number" step="any" name="json" id=(id) value=(default_text) required;
+        UiKind::Number => html! {
+            input type="number" step="any" name="json" id=(id) value=[default.map(plain)] required;
             button { "Answer" }
         },
-        Some(("text", _)) => html! {
-            textarea name="text" id=(id) rows="4" { (default_text) }
+        UiKind::Text => html! {
+            textarea name="text" id=(id) rows=(if ui.multiline { "8" } else { "2" }) {
+                (default.map(plain).unwrap_or_default())
+            }
             button { "Answer" }
         },
-        _ => html! {
+        UiKind::Json => html! {
             textarea name="json" id=(id) rows="4" placeholder="JSON" required {
-                (default.map(Value::to_string).unwrap_or_default())
+                (default.map(Json::text).unwrap_or_default())
             }
             button { "Answer" }
         },
