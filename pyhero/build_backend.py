@@ -9,10 +9,12 @@ names another one: `HERO_BUILD_PROFILE=dev pip install ./pyhero`.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import maturin
@@ -42,14 +44,14 @@ build_sdist = maturin.build_sdist
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     """The wheel with the programs in it."""
-    settings = _prepared(config_settings)
-    return maturin.build_wheel(wheel_directory, settings, metadata_directory)
+    with _programs(config_settings):
+        return maturin.build_wheel(wheel_directory, _for_maturin(config_settings), metadata_directory)
 
 
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
     """The same for `pip install -e`."""
-    settings = _prepared(config_settings)
-    return maturin.build_editable(wheel_directory, settings, metadata_directory)
+    with _programs(config_settings):
+        return maturin.build_editable(wheel_directory, _for_maturin(config_settings), metadata_directory)
 
 
 def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
@@ -58,11 +60,6 @@ def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
 
 
 prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
-
-
-def _prepared(config_settings):
-    _build_programs(_profile(config_settings))
-    return _for_maturin(config_settings)
 
 
 def _profile(config_settings):
@@ -76,19 +73,28 @@ def _for_maturin(config_settings):
     return {**settings, "build-args": f"{arguments} --profile {_profile(config_settings)}".strip()}
 
 
-def _build_programs(profile):
+@contextmanager
+def _programs(config_settings):
+    """Builds the programs and lays them beside the package. One build at a time: another one would replace
+    them while this one packs them."""
+    SCRIPTS.mkdir(parents=True, exist_ok=True)
+    directory = os.open(SCRIPTS, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        built = _build(_profile(config_settings))
+        for program in PROGRAMS:
+            shutil.copy2(built / program, SCRIPTS / program)
+        yield
+    finally:
+        os.close(directory)
+
+
+def _build(profile):
+    """Builds the programs and returns the directory that holds them."""
     packages = [argument for program in PROGRAMS for argument in ("-p", program)]
     _cargo("build", "--locked", "--profile", profile, *packages)
-    target = Path(
-        json.loads(_cargo("metadata", "--locked", "--no-deps", "--format-version", "1"))["target_directory"]
-    )
-    built = target / ("debug" if profile == "dev" else profile)
-    SCRIPTS.mkdir(parents=True, exist_ok=True)
-    for program in PROGRAMS:
-        # Not over the old file: it may be running.
-        copy = SCRIPTS / f"{program}.new"
-        shutil.copy2(built / program, copy)
-        copy.replace(SCRIPTS / program)
+    metadata = json.loads(_cargo("metadata", "--locked", "--no-deps", "--format-version", "1"))
+    return Path(metadata["target_directory"]) / ("debug" if profile == "dev" else profile)
 
 
 def _cargo(*arguments):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 # ruff: noqa: UP007, UP045 (what authors may write, in both spellings)
-
 import enum
 import json
 import math

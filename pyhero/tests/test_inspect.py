@@ -287,7 +287,7 @@ def test_a_signature_tells_parameters_defaults_and_outputs(tmp_path: Path) -> No
             LIMIT = 3
 
             @flow(outputs={"url": str, "count": int})
-            def root(a: int, /, b: str = "x", *more: float, c: list[int] | None = None, d=LIMIT, **rest: bool):
+            def root(a: int, /, b: str = "x", *more: float, c: list[int] | None = None, d=LIMIT, **r: bool):
                 """Does
                 it all.
 
