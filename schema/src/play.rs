@@ -167,7 +167,10 @@ pub struct PlayRecord {
     pub python: Option<String>,
     /// The working directory of its launches; None gives each a private one.
     pub working_dir: Option<String>,
-    /// Money spent, summed over its spans.
+    /// Money spent in steps that ended, over all launches: they never run again.
+    #[serde(default)]
+    pub cost_of_steps_usd: f64,
+    /// That, and what the latest launch spent outside of such steps.
     pub total_cost_usd: f64,
     /// When it was accepted.
     pub created_at: Timestamp,

@@ -9,4 +9,4 @@ pub mod lifecycle;
 pub mod prefill;
 pub mod replay;
 
-pub use lifecycle::{Decision, Effect, Event, Exit, LaunchEnd, Refusal, Transition, apply};
+pub use lifecycle::{Cost, Decision, Effect, Event, Exit, LaunchEnd, Refusal, Transition, apply};

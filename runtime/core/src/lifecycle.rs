@@ -87,6 +87,17 @@ pub struct LaunchEnd {
     pub open_span: Option<SpanId>,
     /// The last lines of its standard error.
     pub last_words: String,
+    /// What it has spent.
+    pub cost: Cost,
+}
+
+/// Money that a launch has spent, in US dollars, as its spans were annotated.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// In steps: they are replayed from now on, so it is spent once.
+    pub of_steps_usd: f64,
+    /// Outside of steps: every launch annotates it again, so only the latest one counts.
+    pub of_the_rest_usd: f64,
 }
 
 /// What a process leaves.
@@ -306,6 +317,8 @@ fn answered(
 /// The table of launch ends: exit code or signal, against what the launch has reported.
 fn launch_ended(mut play: PlayRecord, end: LaunchEnd, now: Timestamp) -> Decision {
     let has_asked = play.asked_in_launch == play.launch;
+    play.cost_of_steps_usd += end.cost.of_steps_usd;
+    play.total_cost_usd = play.cost_of_steps_usd + end.cost.of_the_rest_usd;
     play.left_over.clone_from(&end.left_over);
     match (&end.exit, &end.result) {
         (Exit::Code(exit::PAUSED), _) if has_asked => paused(play, now),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use hero_core::{Event, Exit, LaunchEnd, replay};
+use hero_core::{Cost, Event, Exit, LaunchEnd, replay};
 use hero_schema::child::LaunchOrder;
 use hero_schema::{
     LogLevel, LogStream, OutcomeRecord, PlayRecord, ResumeRequest, SpanStatus, WorkflowVersion,
@@ -63,6 +63,7 @@ fn not_started(reason: String) -> LaunchEnd {
         left_over: Vec::new(),
         open_span: None,
         last_words: String::new(),
+        cost: Cost::default(),
     }
 }
 
@@ -195,6 +196,7 @@ impl<'a> Launch<'a> {
             left_over,
             open_span: recorded.open_span,
             last_words,
+            cost: recorded.cost,
         }
     }
 

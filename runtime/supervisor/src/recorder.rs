@@ -7,7 +7,7 @@ use std::io;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt};
-use hero_core::{Decision, Event};
+use hero_core::{Cost, Decision, Event};
 use hero_schema::frame::{
     FlowResult, Frame, Pause, Reply, SpanEnd, SpanEvent, SpanLog, SpanStart, SpanTag, StepOutput,
 };
@@ -27,6 +27,9 @@ const UNACKNOWLEDGED_MAX: usize = 1024;
 
 /// How much of a malformed line is logged, in characters.
 const MALFORMED_CHARS: usize = 200;
+
+/// The tag that holds money, in US dollars; see `flow.annotate`.
+const COST_TAG: &str = "cost_usd";
 
 type Replies = FuturesOrdered<BoxFuture<'static, Handled>>;
 
@@ -48,6 +51,7 @@ pub(crate) struct Recorder {
     open_spans: Vec<Span>,
     result: Option<FlowResult>,
     has_progressed: bool,
+    cost: Cost,
 }
 
 /// What a launch has said when its connection ended.
@@ -58,6 +62,8 @@ pub(crate) struct Recorded {
     pub(crate) has_progressed: bool,
     /// The innermost span that was open.
     pub(crate) open_span: Option<SpanId>,
+    /// What it has spent.
+    pub(crate) cost: Cost,
 }
 
 impl Recorder {
@@ -76,6 +82,7 @@ impl Recorder {
             open_spans: Vec::new(),
             result: None,
             has_progressed: false,
+            cost: Cost::default(),
         }
     }
 
@@ -250,14 +257,42 @@ impl Recorder {
         error: Option<Raised>,
     ) -> Option<Span> {
         let index = self.open_spans.iter().rposition(|span| span.span_id == *span_id)?;
+        self.add_cost(index);
         let span = self.open_spans.remove(index);
         Some(Span { status, ended_at: Some(at), error, ..span })
+    }
+
+    /// Adds what an open span was annotated with to the cost of the launch.
+    fn add_cost(&mut self, index: usize) {
+        let Some(cost) = self.open_spans[index].tags.get(COST_TAG) else { return };
+        // What is no number of money is a tag like any other.
+        let usd =
+            cost.read::<f64>().ok().filter(|usd| usd.is_finite() && *usd >= 0.0).unwrap_or(0.0);
+        if self.lies_in_a_step(index) {
+            self.cost.of_steps_usd += usd;
+        } else {
+            self.cost.of_the_rest_usd += usd;
+        }
+    }
+
+    /// Whether an open span is a step or was called by one, at whatever remove.
+    fn lies_in_a_step(&self, index: usize) -> bool {
+        let mut span = Some(&self.open_spans[index]);
+        while let Some(inner) = span {
+            if inner.step_key.is_some() {
+                return true;
+            }
+            let parent = inner.parent_id.as_ref();
+            span = self.open_spans.iter().find(|outer| Some(&outer.span_id) == parent);
+        }
+        false
     }
 
     /// Ends the spans that are still open, now that the process is gone.
     pub(crate) fn finish(mut self, open_status: SpanStatus) -> Recorded {
         let now = self.supervisor.shared.store.now();
         let open_span = self.open_spans.last().map(|span| span.span_id.clone());
+        (0..self.open_spans.len()).for_each(|index| self.add_cost(index));
         for span in std::mem::take(&mut self.open_spans) {
             let (status, error) = match (&self.result, span.kind) {
                 (Some(FlowResult { outcome: Outcome::Returned(_), .. }), SpanKind::FlowRoot) => {
@@ -270,7 +305,12 @@ impl Recorder {
             };
             self.post(Span { status, error, ended_at: Some(now), ..span });
         }
-        Recorded { result: self.result, has_progressed: self.has_progressed, open_span }
+        Recorded {
+            result: self.result,
+            has_progressed: self.has_progressed,
+            open_span,
+            cost: self.cost,
+        }
     }
 
     fn post(&self, span: Span) {

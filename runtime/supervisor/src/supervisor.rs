@@ -215,6 +215,7 @@ impl Supervisor {
             parent: new.parent,
             python: new.python,
             working_dir: new.working_dir,
+            cost_of_steps_usd: 0.0,
             total_cost_usd: 0.0,
             created_at: now,
             started_at: None,

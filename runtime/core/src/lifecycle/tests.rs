@@ -323,6 +323,18 @@ fn raised() -> Raised {
     }
 }
 
+#[test]
+fn money_spent_in_steps_adds_up_and_money_spent_around_them_counts_once() {
+    let cost = Cost { of_steps_usd: 0.5, of_the_rest_usd: 0.25 };
+    let mut play = play(PlayStatus::Running);
+    for total_usd in [0.75, 1.25] {
+        let end = LaunchEnd { exit: Exit::Signal(9, "SIGKILL".into()), cost, ..launch_end() };
+        let event = Event::LaunchEnded { launch: play.launch, end };
+        play = after(&play, event);
+        assert_eq!(play.total_cost_usd, total_usd);
+    }
+}
+
 fn launch_end() -> LaunchEnd {
     LaunchEnd {
         exit: Exit::Code(exit::SUCCESS),
@@ -331,6 +343,7 @@ fn launch_end() -> LaunchEnd {
         left_over: Vec::new(),
         open_span: Some(SpanId::new("open")),
         last_words: String::new(),
+        cost: Cost::default(),
     }
 }
 
@@ -406,6 +419,7 @@ fn play(status: PlayStatus) -> PlayRecord {
         parent: None,
         python: None,
         working_dir: None,
+        cost_of_steps_usd: 0.0,
         total_cost_usd: 0.0,
         created_at: Timestamp(0),
         started_at: was_launched.then_some(Timestamp(1)),

@@ -1,6 +1,7 @@
 //! `play_start`
 
 use hero_core::answer;
+use hero_schema::name::NAME_CHARS_MAX;
 use hero_schema::rpc::{PlayStart, WorkflowDetail, WorkflowGet};
 use hero_schema::{
     ErrorKind, FieldType, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, WorkflowSid,
@@ -8,7 +9,7 @@ use hero_schema::{
 use hero_supervisor::{NewPlay, VersionChoice};
 
 use super::workflow_get;
-use super::workflow_save::{check_name, read_version};
+use super::workflow_save::read_version;
 use crate::errors;
 use crate::service::Service;
 
@@ -19,7 +20,7 @@ pub(crate) async fn run(service: &Service, params: PlayStart) -> Result<Play, Rp
 /// Checks everything first, so that a refused start has stored nothing.
 pub(crate) async fn start(service: &Service, params: PlayStart) -> Result<PlayRecord, RpcError> {
     if let Some(name) = &params.name {
-        check_name(name)?;
+        check_play_name(name)?;
     }
     check_prefill(params.prefill_resumes.keys())?;
     check_working_dir(params.working_dir.as_deref())?;
@@ -74,6 +75,16 @@ async fn code_of(service: &Service, params: &PlayStart) -> Result<Code, RpcError
             "give exactly one of `workflow_sid` and `file`",
         )),
     }
+}
+
+/// A play is known by its sid; its name is for people, so any line of text will do.
+fn check_play_name(name: &str) -> Result<(), RpcError> {
+    let n_chars = name.chars().count();
+    if (1..=NAME_CHARS_MAX).contains(&n_chars) && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(RpcError::new(ErrorKind::InvalidName, format!("{name:?} is no name for a play"))
+        .hint(format!("a play's name is one line of 1 to {NAME_CHARS_MAX} characters")))
 }
 
 /// Refuses prefill patterns that can match no pause.

@@ -77,7 +77,7 @@ pub(crate) async fn read_version(
 }
 
 /// Refuses what no workflow or play can be called.
-pub(crate) fn check_name(name: &str) -> Result<(), RpcError> {
+fn check_name(name: &str) -> Result<(), RpcError> {
     if is_name(name) {
         return Ok(());
     }

@@ -158,6 +158,7 @@ fn play(sid: &str, name: &str, status: PlayStatus, version: &VersionSid) -> Play
         parent: None,
         python: None,
         working_dir: None,
+        cost_of_steps_usd: 0.0,
         total_cost_usd: 0.0,
         created_at: Timestamp(1),
         started_at: Some(Timestamp(1)),

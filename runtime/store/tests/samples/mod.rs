@@ -38,6 +38,7 @@ pub(crate) fn play(sid: &str) -> PlayRecord {
         parent: None,
         python: None,
         working_dir: None,
+        cost_of_steps_usd: 0.1,
         total_cost_usd: 0.1,
         created_at: Timestamp(1_000),
         started_at: Some(Timestamp(1_001)),
