@@ -119,6 +119,8 @@ def _load_flow(play: Play, entry: str, name: str) -> Flow[Any, Any]:
     """Imports the entry file and finds the flow in it."""
     # The working directory, which `-m` has put first, is no place for modules of a bundle.
     sys.path[: 0 if getattr(sys.flags, "safe_path", False) else 1] = [play.bundle_dir]
+    # It was meant for this interpreter alone, not for those that the flow may start.
+    os.environ.pop("PYTHONSAFEPATH", None)
     _import_entry(os.path.join(play.bundle_dir, entry), _module_name(entry))
     return play.names.find(name)
 
