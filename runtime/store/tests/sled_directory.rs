@@ -3,8 +3,9 @@
 mod samples;
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -75,6 +76,19 @@ fn what_a_dead_holder_left_in_the_lock_file_is_ignored() {
     let dir = directory();
     fs::write(dir.path().join("lock"), "hero_logic_server (pid 1, since 1970)").expect("writable");
     drop(open(&dir));
+}
+
+#[test]
+fn the_directory_is_its_owners_alone() {
+    let parent = directory();
+    let (new, found) = (parent.path().join("a/new"), parent.path().join("found"));
+    fs::create_dir(&found).expect("writable");
+    fs::set_permissions(&found, Permissions::from_mode(0o755)).expect("ours to change");
+    for dir in [new, found] {
+        drop(SledStore::open(&dir).expect("the store opens"));
+        let mode = fs::metadata(&dir).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", dir.display());
+    }
 }
 
 #[tokio::test]
