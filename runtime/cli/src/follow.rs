@@ -204,6 +204,10 @@ fn tell_of_requests(session: &Session, play: &Play) {
 fn tell_of_leaving(session: &Session, play: &PlaySid) {
     let output = session.output();
     let command = session.place().command(&format!("wait {play}"));
+    if output.is_live {
+        // The cursor may stand behind a question.
+        output.tell("");
+    }
     if session.is_embedded() {
         output.tell(&format!("left play {play} where it stands; it goes on with: {command}"));
     } else {

@@ -105,3 +105,50 @@ fn unknown(play: &Play, wanted: &str, place: &Place) -> RpcError {
     };
     RpcError::new(ErrorKind::RequestNotFound, message).hint(hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A play with these open and answered requests, each as (id, name).
+    fn play(open: &[(&str, &str)], answered: &[(&str, &str)]) -> Play {
+        let request = |(id, name): &(&str, &str)| {
+            serde_json::json!({
+                "id": id, "name": name, "kind": "pause", "asked_at_span_id": "0a", "asked_at": 1,
+            })
+        };
+        let value = serde_json::json!({
+            "sid": "01jq", "name": "p", "workflow_sid": null, "workflow_version_sid": "00",
+            "status": "awaiting_resume", "input_data": {}, "prefill_unused": [], "left_over": [],
+            "pending_resumes": open.iter().map(request).collect::<Vec<_>>(),
+            "received_resumes": answered.iter().map(request).collect::<Vec<_>>(),
+            "total_cost_usd": 0.0, "launch": 1, "created_at": 1,
+        });
+        serde_json::from_str(&value.to_string()).expect("a play")
+    }
+
+    #[test]
+    fn a_name_means_the_open_request_and_else_the_answered_one() {
+        let place = Place::new(None).expect("a place");
+        let play =
+            play(&[("1", "a"), ("2", "b"), ("3", "b")], &[("4", "a"), ("5", "c"), ("6", "2")]);
+        let cases = [
+            ("a", Ok("1")),
+            ("4", Ok("4")),
+            ("c", Ok("5")),
+            ("2", Ok("2")),
+            ("b", Err(("2 requests named `b`", "2 or 3"))),
+            ("d", Err(("asked nothing named `d`", "open are: a, b, b"))),
+        ];
+        for (wanted, expected) in cases {
+            match (find(&play, wanted, &place), expected) {
+                (Ok(found), Ok(id)) => assert_eq!(found.id.as_str(), id, "{wanted}"),
+                (Err(error), Err((message, hint))) => {
+                    assert!(error.message.contains(message), "{}", error.message);
+                    assert!(error.hint.expect("a hint").contains(hint));
+                }
+                (found, _) => panic!("{wanted}: {found:?}"),
+            }
+        }
+    }
+}
