@@ -57,9 +57,8 @@ def environment(python: Path, version: str, wheel: Path, under: Path) -> Path:
         subprocess.run([python, "-m", "venv", directory], check=True)
     installed = directory / "pyhero.whl"
     if not (installed.exists() and filecmp.cmp(wheel, installed, shallow=False)):
-        pip = [inside, "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "pytest", "typing_extensions", "pydantic"], check=True)
-        subprocess.run([*pip, "--force-reinstall", "--no-deps", wheel], check=True)
+        for what in (["pytest", "pydantic"], ["--force-reinstall", "--no-deps", str(wheel)]):
+            subprocess.run([inside, "-m", "pip", "install", "--quiet", *what], check=True)
         shutil.copyfile(wheel, installed)
     return inside
 

@@ -132,7 +132,7 @@ class Hero:
 
     def run(self, source: str, *args: object, **env: str) -> Finished:
         """Writes the flow and carries it to where it stands still: `hero_logic run … --json`."""
-        return self("run", self.write(source), "--json", *args, **env)
+        return self("run", self.write(source), "--json", *args, cwd=None, **env)
 
     def marks(self) -> list[str]:
         """What the flows marked so far, in order."""
