@@ -14,6 +14,9 @@ use tokio::sync::broadcast;
 /// Writes are decided elsewhere and checked here: a play is replaced only by the next revision of
 /// itself, and what a launch writes is refused once a newer launch exists. So any number of deciders
 /// may race, on one machine or many, and exactly one wins.
+///
+/// Reads may see what is not durable yet. A crash takes back only what nobody was told of by `Ok`,
+/// and nothing that was decided on it survives it: what is written later is durable later.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Stores all writes of the batch, or none.
@@ -37,8 +40,8 @@ pub trait Store: Send + Sync + 'static {
     /// A play; None where there is none.
     async fn play(&self, play: &PlaySid) -> Result<Option<PlayRecord>, Error>;
 
-    /// The plays that match, newest first, by index: no cost for those that do not match all but
-    /// one of the filters.
+    /// The plays that match, newest first, from the list of one filter (the parent, else the
+    /// workflow, else the status): plays that are not on that list cost nothing.
     async fn plays(&self, query: PlayQuery) -> Result<Page<PlayRecord>, Error>;
 
     /// One request of a play.

@@ -134,7 +134,10 @@ impl<E: Engine> Worker<E> {
     fn write(&mut self, batches: Vec<(Batch, Option<Reply>)>, waiting: &mut Waiting) {
         let mut touched = HashSet::new();
         let result = match &self.stopped {
-            Some(reason) => Err(reason.clone()),
+            Some(reason) => {
+                waiting.accepted.extend(batches.into_iter().filter_map(|(_, reply)| reply));
+                Err(reason.clone())
+            }
             None => self.try_write(batches, waiting, &mut touched).map_err(|error| in_full(&error)),
         };
         if let Err(reason) = result {
@@ -236,3 +239,6 @@ fn in_full(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,6 +239,7 @@ async fn no_flipped_byte_makes_a_store_panic_or_lie() {
     let data = fs::read(pristine.path().join("sled/db")).expect("readable");
     let n_used = data.iter().rposition(|byte| *byte != 0).expect("not empty");
 
+    let mut n_noticed = 0;
     for round in 0..40 {
         let dir = directory();
         copy(pristine.path(), dir.path());
@@ -249,8 +250,14 @@ async fn no_flipped_byte_makes_a_store_panic_or_lie() {
         let mut damaged = data.clone();
         damaged[n_used * round / 40] ^= 0x10;
         fs::write(dir.path().join("sled/db"), &damaged).expect("writable");
-        let Ok(store) = SledStore::open(dir.path()) else { continue };
-        let Ok(outcomes) = store.outcomes(&PlaySid::new("a")).await else { continue };
+        let read = match SledStore::open(dir.path()) {
+            Ok(store) => store.outcomes(&PlaySid::new("a")).await,
+            Err(error) => Err(error),
+        };
+        let Ok(outcomes) = read else {
+            n_noticed += 1;
+            continue;
+        };
         for read in &outcomes {
             let key = read.key.as_str();
             assert_eq!(*read, outcome(key, &format!("text of {key}")), "round {round}");
@@ -259,6 +266,7 @@ async fn no_flipped_byte_makes_a_store_panic_or_lie() {
         let keys: BTreeSet<_> = outcomes.iter().map(|read| read.key.as_str().to_owned()).collect();
         assert_eq!(keys, written.iter().take(keys.len()).cloned().collect(), "round {round}");
     }
+    assert!(n_noticed > 5, "{n_noticed} of 40 flips were noticed");
 }
 
 #[tokio::test]

@@ -150,7 +150,9 @@ fn sync_all(dir: &Path, engine: &SledEngine) -> Result<(), Error> {
     let conf: PathBuf = engine.sled_dir.join("conf");
     File::open(&conf).and_then(|conf| conf.sync_all()).map_err(io_error("sync", &conf))?;
     sync_dir(&engine.sled_dir)?;
-    fs::create_dir_all(dir.join("blobs")).map_err(io_error("create", &dir.join("blobs")))?;
+    let blobs_dir = dir.join("blobs");
+    fs::create_dir_all(&blobs_dir).map_err(io_error("create", &blobs_dir))?;
+    sync_dir(&blobs_dir)?;
     sync_dir(dir)?;
     // The directory itself may be new. Its parent may be closed to us, and then was there before us.
     let parent = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_owned));

@@ -1,0 +1,117 @@
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use hero_schema::{LaunchNumber, LogLevel, LogLine, LogStream, PlaySid, Timestamp};
+
+use crate::memory_store::MemoryEngine;
+use crate::{Batch, Changes, Engine, Error, KeyedStore, PageQuery, Pair, Store, Write};
+
+/// What a test does to its disk, and sees of it.
+#[derive(Default)]
+struct Disk {
+    is_full: AtomicBool,
+    is_deaf: AtomicBool,
+    n_synced: AtomicU32,
+}
+
+/// An engine over such a disk.
+struct FailingEngine {
+    pairs: MemoryEngine,
+    disk: Arc<Disk>,
+}
+
+fn failed(action: &'static str, flag: &AtomicBool) -> Result<(), Error> {
+    if flag.load(Ordering::SeqCst) {
+        let source = std::io::ErrorKind::StorageFull.into();
+        return Err(Error::Io { action, path: "disk".into(), source });
+    }
+    Ok(())
+}
+
+impl Engine for FailingEngine {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.pairs.get(key)
+    }
+
+    fn has(&self, key: &[u8]) -> Result<bool, Error> {
+        self.pairs.has(key)
+    }
+
+    fn scan(&self, keys: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, Error> {
+        self.pairs.scan(keys, limit)
+    }
+
+    fn apply(&self, changes: Changes) -> Result<(), Error> {
+        failed("write", &self.disk.is_full)?;
+        self.pairs.apply(changes)
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        failed("sync", &self.disk.is_deaf)?;
+        self.disk.n_synced.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+fn store() -> (KeyedStore<FailingEngine>, Arc<Disk>) {
+    let disk = Arc::new(Disk::default());
+    let engine = FailingEngine { pairs: MemoryEngine::default(), disk: disk.clone() };
+    (KeyedStore::over(engine).expect("the system gives a thread"), disk)
+}
+
+fn line(seq: u64) -> Batch {
+    let line = LogLine {
+        launch: LaunchNumber(1),
+        seq,
+        at: Timestamp(1),
+        stream: LogStream::Log,
+        level: LogLevel::Info,
+        span_id: None,
+        text: "x".into(),
+    };
+    Batch { fence: None, writes: vec![Write::Log(PlaySid::new("a"), line)] }
+}
+
+async fn assert_stopped(store: &KeyedStore<FailingEngine>, words: &str) {
+    match store.commit(line(1)).await {
+        Err(Error::Stopped(reason)) => assert!(reason.starts_with(words), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn after_a_failed_write_nothing_is_acknowledged_any_more() {
+    let (store, disk) = store();
+    store.commit(line(1)).await.expect("the disk is well");
+    disk.is_full.store(true, Ordering::SeqCst);
+    assert_stopped(&store, "failed to write `disk`: ").await;
+    // It may have room again; what is durable stays unknown.
+    disk.is_full.store(false, Ordering::SeqCst);
+    assert_stopped(&store, "failed to write `disk`: ").await;
+    store.logs(&PlaySid::new("a"), PageQuery::default()).await.expect("reading goes on");
+    assert!(matches!(store.close().await, Err(Error::Stopped(_))));
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
+    let (store, disk) = store();
+    disk.is_deaf.store(true, Ordering::SeqCst);
+    assert_stopped(&store, "failed to sync `disk`: ").await;
+    disk.is_deaf.store(false, Ordering::SeqCst);
+    assert_stopped(&store, "failed to sync `disk`: ").await;
+    assert_eq!(disk.n_synced.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_is_not_synced_and_close_syncs_it() {
+    let (store, disk) = store();
+    let mut news = store.news();
+    for seq in 0..3 {
+        store.post(line(seq));
+        news.recv().await.expect("it is applied");
+    }
+    assert_eq!(disk.n_synced.load(Ordering::SeqCst), 0);
+    store.close().await.expect("it closes");
+    assert_eq!(disk.n_synced.load(Ordering::SeqCst), 1);
+}
