@@ -71,6 +71,20 @@ pub enum FieldType {
     Array,
 }
 
+impl FieldType {
+    /// The word for it in JSON Schema.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Number => "number",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::Object => "object",
+            Self::Array => "array",
+        }
+    }
+}
+
 /// A version: a bundle and what was read from it. Named by its content, never changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]

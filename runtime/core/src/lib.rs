@@ -4,8 +4,11 @@
 //! `(play, event, now) → (play, effects)`. Nothing here waits, reads a clock, opens a file or draws a
 //! random number; a shell stores the new play first and performs the effects after.
 
-pub mod answer;
 pub mod lifecycle;
+
+mod failure;
+
+pub mod answer;
 pub mod prefill;
 pub mod replay;
 

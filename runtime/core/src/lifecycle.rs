@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use hero_schema::frame::FlowResult;
 use hero_schema::{
-    Answer, Answerer, Failure, FailureKind, Json, LaunchNumber, LeftOver, Outcome, PlayRecord,
-    PlayStatus, Raised, ResumeRequest, SpanId, Timestamp, exit,
+    Answer, Answerer, Failure, Json, LaunchNumber, LeftOver, Outcome, PlayRecord, PlayStatus,
+    ResumeRequest, SpanId, Timestamp, exit,
 };
 
-use crate::{answer, prefill};
+use crate::{answer, failure, prefill};
 
 /// How many times in a row a launch that died without progress is followed by another.
 pub const RELAUNCHES_WITHOUT_PROGRESS_MAX: u32 = 3;
@@ -265,7 +265,7 @@ fn asked_in(
     let entry = prefill::find(&play.prefill, &request.name).map(|(p, v)| (p.to_owned(), v.clone()));
     if let Some((pattern, payload)) = entry {
         if let Err(misfit) = answer::check(request.schema.as_ref(), &payload) {
-            let failure = prefill_mismatch(&request, &pattern, &misfit);
+            let failure = failure::prefill_mismatch(&request, &pattern, &misfit);
             return Ok(failed_at_pause(play, failure, now));
         }
         play.prefill_used.insert(pattern.clone());
@@ -278,7 +278,7 @@ fn asked_in(
         return Ok(change(play, Some(request), []));
     }
     if play.prefill_only {
-        let failure = prefill_missing(&request);
+        let failure = failure::prefill_missing(&request);
         return Ok(failed_at_pause(play, failure, now));
     }
     play.n_open_requests += u32::from(is_new);
@@ -322,25 +322,25 @@ fn launch_ended(mut play: PlayRecord, end: LaunchEnd, now: Timestamp) -> Decisio
     play.left_over.clone_from(&end.left_over);
     match (&end.exit, &end.result) {
         (Exit::Code(exit::PAUSED), _) if has_asked => paused(play, now),
-        (Exit::Code(exit::PAUSED), _) => failed(play, pause_without_request(&end), now),
+        (Exit::Code(exit::PAUSED), _) => failed(play, failure::pause_without_request(&end), now),
         (Exit::Code(code), _) if has_asked => {
-            let failure = request_without_pause(*code, &end);
+            let failure = failure::request_without_pause(*code, &end);
             failed(play, failure, now)
         }
         (Exit::Code(exit::SUCCESS), Some(result)) => match &result.outcome {
             Outcome::Returned(output) => succeeded(play, output.clone(), now),
-            Outcome::Raised(_) => failed(play, no_result(&end), now),
+            Outcome::Raised(_) => failed(play, failure::no_result(&end), now),
         },
-        (Exit::Code(exit::SUCCESS), None) => failed(play, no_result(&end), now),
+        (Exit::Code(exit::SUCCESS), None) => failed(play, failure::no_result(&end), now),
         (
             Exit::Code(exit::FAILED | exit::USAGE),
             Some(FlowResult { outcome: Outcome::Raised(raised), is_definition_error, .. }),
         ) => {
-            let failure = reported_failure(raised, *is_definition_error, &end);
+            let failure = failure::reported(raised, *is_definition_error, &end);
             failed(play, failure, now)
         }
         (Exit::NotStarted(reason), _) => {
-            let failure = not_started(reason, &end);
+            let failure = failure::not_started(reason, &end);
             failed(play, failure, now)
         }
         (Exit::Code(_) | Exit::Signal(..), _) => crashed(play, &end, now),
@@ -394,7 +394,7 @@ fn crashed(mut play: PlayRecord, end: &LaunchEnd, now: Timestamp) -> Decision {
     play.n_launches_without_progress =
         if end.has_progressed { 0 } else { play.n_launches_without_progress + 1 };
     if play.n_launches_without_progress > RELAUNCHES_WITHOUT_PROGRESS_MAX {
-        return failed(play, crash_failure(end), now);
+        return failed(play, failure::crashed(end), now);
     }
     relaunched(play, now)
 }
@@ -406,101 +406,6 @@ fn change(
 ) -> Decision {
     play.revision += 1;
     Decision::Change(Box::new(Transition { play, request, effects: effects.into_iter().collect() }))
-}
-
-fn failure(kind: FailureKind, message: String, end: &LaunchEnd) -> Failure {
-    Failure { kind, message, hint: None, exception: None, span_id: end.open_span.clone() }
-}
-
-fn reported_failure(raised: &Raised, is_definition_error: bool, end: &LaunchEnd) -> Failure {
-    let kind = if is_definition_error { FailureKind::Definition } else { FailureKind::Exception };
-    let class = raised.class.rsplit(':').next().unwrap_or(&raised.class);
-    let message = if raised.message.is_empty() {
-        class.to_owned()
-    } else {
-        format!("{class}: {}", raised.message)
-    };
-    Failure { exception: Some(raised.clone()), ..failure(kind, message, end) }
-}
-
-fn pause_without_request(end: &LaunchEnd) -> Failure {
-    let message = "the process exited 75 and had asked nothing".to_owned();
-    Failure {
-        hint: Some(
-            "exit code 75 is for pauses; use `flow.pause`, or exit with another code".into(),
-        ),
-        ..failure(FailureKind::PauseWithoutRequest, message, end)
-    }
-}
-
-fn request_without_pause(code: i32, end: &LaunchEnd) -> Failure {
-    let message = format!("the process stood at a pause and exited {code} instead of 75");
-    let failure = failure(FailureKind::RequestWithoutPause, message, end);
-    match &end.result {
-        // Raised while the pause unwound: in a `finally`, or in another branch.
-        Some(FlowResult { outcome: Outcome::Raised(raised), .. }) => {
-            Failure { exception: Some(raised.clone()), ..failure }
-        }
-        _ => Failure {
-            hint: Some(
-                "something in the flow ended the process by itself: look for `os._exit`".into(),
-            ),
-            ..failure
-        },
-    }
-}
-
-fn no_result(end: &LaunchEnd) -> Failure {
-    let message = "the process exited 0 and reported no result".to_owned();
-    Failure {
-        hint: Some(
-            "something in the flow ended the process by itself: look for `sys.exit` or `os._exit`"
-                .into(),
-        ),
-        ..failure(FailureKind::NoResult, message, end)
-    }
-}
-
-fn not_started(reason: &str, end: &LaunchEnd) -> Failure {
-    failure(FailureKind::NotStarted, format!("the process could not be started: {reason}"), end)
-}
-
-fn crash_failure(end: &LaunchEnd) -> Failure {
-    let cause = match &end.exit {
-        Exit::Signal(number, name) => format!("was killed by {name} (signal {number})"),
-        Exit::Code(code) => format!("exited {code}"),
-        Exit::NotStarted(reason) => format!("could not be started: {reason}"),
-    };
-    let launches = RELAUNCHES_WITHOUT_PROGRESS_MAX + 1;
-    let mut message =
-        format!("{launches} launches in a row died without progress; the last one {cause}");
-    if !end.last_words.is_empty() {
-        message.push_str(&format!("; its last words: {}", end.last_words));
-    }
-    failure(FailureKind::Crashed, message, end)
-}
-
-fn prefill_missing(request: &ResumeRequest) -> Failure {
-    Failure {
-        kind: FailureKind::PrefillMissing,
-        message: format!("pause `{}` is not covered by the prefill", request.name),
-        hint: Some(format!("add an entry for `{}`, or start without prefill_only", request.name)),
-        exception: None,
-        span_id: Some(request.asked_at_span_id.clone()),
-    }
-}
-
-fn prefill_mismatch(request: &ResumeRequest, pattern: &str, misfit: &answer::Misfit) -> Failure {
-    Failure {
-        kind: FailureKind::PrefillMismatch,
-        message: format!(
-            "the prefill entry `{pattern}` does not fit pause `{}`: {misfit}",
-            request.name
-        ),
-        hint: None,
-        exception: None,
-        span_id: Some(request.asked_at_span_id.clone()),
-    }
 }
 
 #[cfg(test)]

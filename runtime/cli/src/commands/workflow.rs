@@ -1,7 +1,7 @@
 //! `hero_logic workflow`
 
 use hero_schema::rpc::{WorkflowDetail, WorkflowGet, WorkflowList, WorkflowPage, WorkflowSave};
-use hero_schema::{ErrorKind, FieldType, FlowField, RpcError, Workflow, exit};
+use hero_schema::{ErrorKind, FlowField, RpcError, Workflow, exit};
 
 use super::Context;
 use super::run::{file_and_flow, python_of_this_shell};
@@ -104,7 +104,7 @@ fn shown(detail: &WorkflowDetail, paint: Paint) -> String {
 }
 
 fn field(field: &FlowField) -> String {
-    let declared = field.field_type.map_or(String::new(), |known| format!(": {}", word(known)));
+    let declared = field.field_type.map_or(String::new(), |known| format!(": {}", known.word()));
     let default = match &field.default {
         Some(default) => format!(" = {}", visible(default.text())),
         None => String::new(),
@@ -114,15 +114,4 @@ fn field(field: &FlowField) -> String {
         text => format!("  {}", visible(text)),
     };
     format!("{}{declared}{default}{description}", visible(&field.name))
-}
-
-fn word(field_type: FieldType) -> &'static str {
-    match field_type {
-        FieldType::String => "string",
-        FieldType::Number => "number",
-        FieldType::Integer => "integer",
-        FieldType::Boolean => "boolean",
-        FieldType::Object => "object",
-        FieldType::Array => "array",
-    }
 }

@@ -4,7 +4,7 @@
 
 mod properties;
 
-use hero_schema::{PlaySid, RequestKind, ResumeId, VersionSid, WorkflowSid};
+use hero_schema::{FailureKind, PlaySid, Raised, RequestKind, ResumeId, VersionSid, WorkflowSid};
 
 use super::*;
 

@@ -4,7 +4,7 @@ use hero_core::answer;
 use hero_schema::name::NAME_CHARS_MAX;
 use hero_schema::rpc::{PlayStart, WorkflowDetail, WorkflowGet};
 use hero_schema::{
-    ErrorKind, FieldType, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, WorkflowSid,
+    ErrorKind, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, WorkflowSid,
 };
 use hero_supervisor::{NewPlay, VersionChoice};
 
@@ -130,7 +130,7 @@ fn check_input(flow: &str, signature: &FlowSignature, input: &Json) -> Result<()
 /// `version: string, dry_run: boolean = false`
 fn parameters(fields: &[FlowField]) -> String {
     let parameter = |field: &FlowField| {
-        let declared = field.field_type.map_or(String::new(), |t| format!(": {}", word(t)));
+        let declared = field.field_type.map_or(String::new(), |t| format!(": {}", t.word()));
         let default = match &field.default {
             Some(default) => format!(" = {default}"),
             None if field.required => String::new(),
@@ -139,15 +139,4 @@ fn parameters(fields: &[FlowField]) -> String {
         format!("{}{declared}{default}", field.name)
     };
     fields.iter().map(parameter).collect::<Vec<_>>().join(", ")
-}
-
-fn word(field_type: FieldType) -> &'static str {
-    match field_type {
-        FieldType::String => "string",
-        FieldType::Number => "number",
-        FieldType::Integer => "integer",
-        FieldType::Boolean => "boolean",
-        FieldType::Object => "object",
-        FieldType::Array => "array",
-    }
 }

@@ -1,0 +1,106 @@
+//! Why a play fails, in words: one function a cause.
+
+use hero_schema::frame::FlowResult;
+use hero_schema::{Failure, FailureKind, Outcome, Raised, ResumeRequest};
+
+use crate::answer;
+use crate::lifecycle::{Exit, LaunchEnd, RELAUNCHES_WITHOUT_PROGRESS_MAX};
+
+fn failure(kind: FailureKind, message: String, end: &LaunchEnd) -> Failure {
+    Failure { kind, message, hint: None, exception: None, span_id: end.open_span.clone() }
+}
+
+pub(crate) fn reported(raised: &Raised, is_definition_error: bool, end: &LaunchEnd) -> Failure {
+    let kind = if is_definition_error { FailureKind::Definition } else { FailureKind::Exception };
+    let class = raised.class.rsplit(':').next().unwrap_or(&raised.class);
+    let message = if raised.message.is_empty() {
+        class.to_owned()
+    } else {
+        format!("{class}: {}", raised.message)
+    };
+    Failure { exception: Some(raised.clone()), ..failure(kind, message, end) }
+}
+
+pub(crate) fn pause_without_request(end: &LaunchEnd) -> Failure {
+    let message = "the process exited 75 and had asked nothing".to_owned();
+    Failure {
+        hint: Some(
+            "exit code 75 is for pauses; use `flow.pause`, or exit with another code".into(),
+        ),
+        ..failure(FailureKind::PauseWithoutRequest, message, end)
+    }
+}
+
+pub(crate) fn request_without_pause(code: i32, end: &LaunchEnd) -> Failure {
+    let message = format!("the process stood at a pause and exited {code} instead of 75");
+    let failure = failure(FailureKind::RequestWithoutPause, message, end);
+    match &end.result {
+        // Raised while the pause unwound: in a `finally`, or in another branch.
+        Some(FlowResult { outcome: Outcome::Raised(raised), .. }) => {
+            Failure { exception: Some(raised.clone()), ..failure }
+        }
+        _ => Failure {
+            hint: Some(
+                "something in the flow ended the process by itself: look for `os._exit`".into(),
+            ),
+            ..failure
+        },
+    }
+}
+
+pub(crate) fn no_result(end: &LaunchEnd) -> Failure {
+    let message = "the process exited 0 and reported no result".to_owned();
+    Failure {
+        hint: Some(
+            "something in the flow ended the process by itself: look for `sys.exit` or `os._exit`"
+                .into(),
+        ),
+        ..failure(FailureKind::NoResult, message, end)
+    }
+}
+
+pub(crate) fn not_started(reason: &str, end: &LaunchEnd) -> Failure {
+    failure(FailureKind::NotStarted, format!("the process could not be started: {reason}"), end)
+}
+
+pub(crate) fn crashed(end: &LaunchEnd) -> Failure {
+    let cause = match &end.exit {
+        Exit::Signal(number, name) => format!("was killed by {name} (signal {number})"),
+        Exit::Code(code) => format!("exited {code}"),
+        Exit::NotStarted(reason) => format!("could not be started: {reason}"),
+    };
+    let launches = RELAUNCHES_WITHOUT_PROGRESS_MAX + 1;
+    let mut message =
+        format!("{launches} launches in a row died without progress; the last one {cause}");
+    if !end.last_words.is_empty() {
+        message.push_str(&format!("; its last words: {}", end.last_words));
+    }
+    failure(FailureKind::Crashed, message, end)
+}
+
+pub(crate) fn prefill_missing(request: &ResumeRequest) -> Failure {
+    Failure {
+        kind: FailureKind::PrefillMissing,
+        message: format!("pause `{}` is not covered by the prefill", request.name),
+        hint: Some(format!("add an entry for `{}`, or start without prefill_only", request.name)),
+        exception: None,
+        span_id: Some(request.asked_at_span_id.clone()),
+    }
+}
+
+pub(crate) fn prefill_mismatch(
+    request: &ResumeRequest,
+    pattern: &str,
+    misfit: &answer::Misfit,
+) -> Failure {
+    Failure {
+        kind: FailureKind::PrefillMismatch,
+        message: format!(
+            "the prefill entry `{pattern}` does not fit pause `{}`: {misfit}",
+            request.name
+        ),
+        hint: None,
+        exception: None,
+        span_id: Some(request.asked_at_span_id.clone()),
+    }
+}
