@@ -57,6 +57,7 @@ async fn a_stop_tells_those_who_wait_and_gives_everything_free() {
     let running = start().await;
     let paths = running.paths.clone();
     let client = running.client();
+    let other = running.client();
     let params = json!({"play_sid": ASKING});
     let mut wait = pin!(client.call::<_, Value>("play_wait", &params));
     // The wait connects first and is accepted first: it is under way once the others are answered.
@@ -64,7 +65,7 @@ async fn a_stop_tells_those_who_wait_and_gives_everything_free() {
         tokio::select! {
             biased;
             ended = &mut wait => panic!("it asks and has not ended: {ended:?}"),
-            health = running.client().health() => drop(health.expect("well")),
+            health = other.health() => drop(health.expect("well")),
         }
     }
     running.server.idle().await;
