@@ -6,6 +6,7 @@
 //! | key | record |
 //! |---|---|
 //! | `f` | the format number |
+//! | `#` | how many writes there were, see `sled_store::head` |
 //! | `p` play | a play |
 //! | `t` play | how many outcomes and requests the play has |
 //! | `r` play, request | a request |
@@ -30,6 +31,9 @@ const ESCAPED_ZERO: [u8; 2] = [0, 0xFF];
 
 /// The key of the format number.
 pub(crate) const FORMAT: &[u8] = b"f";
+
+/// The key of the number of writes.
+pub(crate) const N_WRITES: &[u8] = b"#";
 
 /// Puts a key together, part by part.
 struct Key(Vec<u8>);
@@ -202,6 +206,7 @@ pub(crate) fn describe(key: &[u8]) -> String {
     let mut text = || parts.text().unwrap_or_else(|| "…".into());
     match kind {
         b'f' => "the format number".into(),
+        b'#' => "the number of writes".into(),
         b'p' => format!("play `{}`", text()),
         b't' => format!("the tally of play `{}`", text()),
         b'r' => format!("request `{1}` of play `{0}`", text(), text()),

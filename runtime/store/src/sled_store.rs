@@ -3,20 +3,24 @@
 //! What sled 0.34 does not do is done here: its `flush` hands the data to the system and not to the
 //! disk, so an own handle of its file is synced before anything is acknowledged; its files for large
 //! values are never synced, so it is given no large value; damage makes it panic, so every call into
-//! it is caught. See [`directory`] for what happens around opening.
+//! it is caught; and where its log is damaged it goes back in time without a word, so writes are
+//! counted. See [`directory`] for what happens around opening.
 
 mod blobs;
 mod directory;
 mod guarded;
+mod head;
 mod lock;
 
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{Changes, Engine, Error, KeyedStore, Pair, keys};
 use blobs::Blobs;
 use guarded::{guarded, io_error};
+use head::Head;
 use lock::DirectoryLock;
 
 /// A store in a directory of its own, for one process at a time. What it acknowledged survives a
@@ -50,6 +54,9 @@ pub struct SledEngine {
     /// An own handle of sled's file: the only way to have it synced.
     data_file: File,
     blobs: Blobs,
+    /// How many writes were applied, and how many are known to be durable.
+    n_writes: AtomicU64,
+    head: Head,
     sled_dir: PathBuf,
     _lock: DirectoryLock,
 }
@@ -135,6 +142,8 @@ impl Engine for SledEngine {
                 None => batch.remove(key),
             }
         }
+        let n_writes = self.n_writes.fetch_add(1, Ordering::Relaxed) + 1;
+        batch.insert(keys::N_WRITES, &n_writes.to_be_bytes());
         self.blobs.sync_names()?;
         guarded("write", &self.sled_dir, || "the tree".into(), || self.tree.apply_batch(batch))
     }
@@ -142,6 +151,7 @@ impl Engine for SledEngine {
     fn sync(&self) -> Result<(), Error> {
         guarded("flush", &self.sled_dir, || "the tree".into(), || self.tree.flush())?;
         self.data_file.sync_data().map_err(io_error("sync", &self.sled_dir.join("db")))?;
+        self.head.note(self.n_writes.load(Ordering::Relaxed))?;
         // Only now can no power cut bring back what names them.
         self.blobs.remove_superseded();
         Ok(())

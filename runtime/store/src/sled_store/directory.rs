@@ -6,6 +6,7 @@
 //! | `format` | the format number, as text: read before anything else |
 //! | `sled/` | sled's files |
 //! | `blobs/` | large values, see [`super::blobs`] |
+//! | `head` | how many writes were acknowledged, see [`super::head`] |
 //!
 //! `format` is written last when a store is created. So where it is there, the tree must hold its
 //! format record too: a tree without one was emptied or cut, and is not taken for a new store.
@@ -18,6 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::blobs::{self, Blobs, sync_dir};
+use super::head::Head;
 use super::lock::DirectoryLock;
 use super::{SledEngine, guarded, io_error};
 use crate::record::{self, Format};
@@ -47,7 +49,11 @@ pub(super) fn open(dir: &Path) -> Result<SledEngine, Error> {
     let db_file = sled_dir.join("db");
     let data_file = File::open(&db_file).map_err(io_error("open", &db_file))?;
     let blobs = Blobs::in_dir(dir.join("blobs"));
-    let engine = SledEngine { tree, data_file, blobs, sled_dir, _lock: lock };
+    let n_writes = n_writes_in(&tree, &sled_dir)?;
+    let head = Head::open(dir)?;
+    head.check(n_writes)?;
+    let n_writes = n_writes.into();
+    let engine = SledEngine { tree, data_file, blobs, n_writes, head, sled_dir, _lock: lock };
     check_format_record(&engine, is_created)?;
     sync_all(dir, &engine)?;
     if !is_created {
@@ -130,6 +136,18 @@ fn is_locked(error: &std::io::Error) -> bool {
     error.to_string().contains("could not acquire lock")
 }
 
+/// How many writes the tree has come to.
+fn n_writes_in(tree: &sled::Db, sled_dir: &Path) -> Result<u64, Error> {
+    let record = || keys::describe(keys::N_WRITES);
+    match guarded("read", sled_dir, record, || tree.get(keys::N_WRITES))?.as_deref() {
+        None => Ok(0),
+        Some(bytes) => match bytes.try_into() {
+            Ok(bytes) => Ok(u64::from_be_bytes(bytes)),
+            Err(_) => Err(Error::Damaged { record: record(), reason: "it is cut off".into() }),
+        },
+    }
+}
+
 fn check_format_record(engine: &SledEngine, is_created: bool) -> Result<(), Error> {
     match engine.get(keys::FORMAT)? {
         Some(bytes) => record::decode::<Format>(keys::FORMAT, &bytes).map(drop),
@@ -147,6 +165,7 @@ fn check_format_record(engine: &SledEngine, is_created: bool) -> Result<(), Erro
 /// Makes durable what sled wrote while it opened and never syncs itself.
 fn sync_all(dir: &Path, engine: &SledEngine) -> Result<(), Error> {
     engine.sync()?;
+    engine.head.sync()?;
     let conf: PathBuf = engine.sled_dir.join("conf");
     File::open(&conf).and_then(|conf| conf.sync_all()).map_err(io_error("sync", &conf))?;
     sync_dir(&engine.sled_dir)?;

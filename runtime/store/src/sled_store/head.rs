@@ -1,0 +1,86 @@
+//! How many writes were acknowledged, told by a file beside sled's.
+//!
+//! Where sled's log is damaged, sled takes the damage for the end of the log and opens as if nothing
+//! had come after it: remembered steps would run again. So each write is counted in the tree, and
+//! the count is noted here once it is durable; a tree that has come to less has lost something.
+//!
+//! A note costs no sync. It survives a kill at once; after a power cut it may be older than the
+//! tree, never newer, and then proves less.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::io_error;
+use crate::Error;
+
+/// A count and its checksum, both big-endian.
+const NOTE_BYTES: usize = 12;
+
+/// The file `head` of a store's directory.
+pub(super) struct Head {
+    file: File,
+    path: PathBuf,
+}
+
+impl Head {
+    pub(super) fn open(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join("head");
+        let mut options = OpenOptions::new();
+        let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
+        let file = opened.map_err(io_error("open", &path))?;
+        Ok(Self { file, path })
+    }
+
+    /// Refuses a tree that has come to less than was noted. Without a note any tree will do.
+    pub(super) fn check(&self, n_writes: u64) -> Result<(), Error> {
+        let length = self.file.metadata().map_err(io_error("read", &self.path))?.len();
+        if length == 0 {
+            return Ok(());
+        }
+        match self.read() {
+            Some(n_noted) if n_noted <= n_writes => Ok(()),
+            Some(n_noted) => Err(self.damaged(
+                "the tree",
+                &format!("of {n_noted} acknowledged writes it holds the first {n_writes}"),
+            )),
+            None => Err(self.damaged("the count of writes", "it does not read")),
+        }
+    }
+
+    /// Notes what is durable now.
+    pub(super) fn note(&self, n_writes: u64) -> Result<(), Error> {
+        let count = n_writes.to_be_bytes();
+        let mut note = [0; NOTE_BYTES];
+        note[..8].copy_from_slice(&count);
+        note[8..].copy_from_slice(&crc32fast::hash(&count).to_be_bytes());
+        self.file.write_all_at(&note, 0).map_err(io_error("write", &self.path))
+    }
+
+    /// Makes the note durable.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        self.file.sync_all().map_err(io_error("sync", &self.path))
+    }
+
+    fn read(&self) -> Option<u64> {
+        let mut note = [0; NOTE_BYTES];
+        self.file.read_exact_at(&mut note, 0).ok()?;
+        let (count, checksum) = note.split_first_chunk()?;
+        (crc32fast::hash(count).to_be_bytes() == checksum).then_some(u64::from_be_bytes(*count))
+    }
+
+    fn damaged(&self, record: &str, reason: &str) -> Error {
+        let path = self.path.display();
+        let reason = format!("{reason}; to go on with what is there, remove `{path}`");
+        Error::Damaged { record: record.into(), reason }
+    }
+}
+
+impl Drop for Head {
+    fn drop(&mut self) {
+        if let Err(error) = self.sync() {
+            // The note that is there proves less, and nothing wrong.
+            tracing::warn!(%error, "the count of writes may be stale after a power cut");
+        }
+    }
+}
