@@ -37,7 +37,7 @@ impl ReplayCache {
     fn open(py: Python<'_>, path: Option<&str>) -> PyResult<Self> {
         let Some(path) = path else { return Self::parse("{}".to_owned()) };
         py.detach(|| {
-            let text = std::fs::read_to_string(path).map_err(|error| {
+            let text = read_regular_file(path).map_err(|error| {
                 PyOSError::new_err(format!("failed to read the memory file `{path}`: {error}"))
             })?;
             Self::parse(text).map_err(|reason| {
@@ -77,6 +77,14 @@ impl ReplayCache {
     fn asked_for(&self) -> MutexGuard<'_, HashSet<String>> {
         self.asked_for.lock().expect("no holder of this lock can panic")
     }
+}
+
+/// Reads a file, and nothing that could keep a reader waiting, such as a pipe.
+fn read_regular_file(path: &str) -> std::io::Result<String> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    std::fs::read_to_string(path)
 }
 
 /// Where in the text each outcome stands.

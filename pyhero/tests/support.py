@@ -1,5 +1,4 @@
-"""A supervisor that a test holds in its hands: it speaks the protocol of the span socket with real
-launches."""
+"""A supervisor that a test holds in its hands: it speaks the protocol with real launches."""
 
 from __future__ import annotations
 
@@ -142,7 +141,7 @@ class Supervisor:
     def _converse(self, listener: socket.socket, launch: Launch) -> None:
         connection, _ = listener.accept()
         # A launch that ends itself leaves replies unread, and its socket says so.
-        with connection, connection.makefile("r") as lines, contextlib.suppress(ConnectionResetError):
+        with connection, connection.makefile("r") as lines, contextlib.suppress(ConnectionError):
             for seq, line in enumerate(lines):
                 frame = json.loads(line)
                 assert frame["seq"] == seq, "frames are numbered without a gap"

@@ -125,6 +125,8 @@ BROKEN_LAUNCHES: list[tuple[str, str | None, str | None]] = [
     ("HERO_REPLAY_STEP_OUTPUTS_FILE", "", '{"key": {"returned": 1}'),
     ("HERO_REPLAY_STEP_OUTPUTS_FILE", "", '{"key": "not an outcome"}'),
     ("HERO_REPLAY_RESUMES_FILE", "", "[]"),
+    ("HERO_REPLAY_RESUMES_FILE", "/dev/null", None),
+    ("HERO_REPLAY_RESUMES_FILE", "", ""),
     ("HERO_INPUT_FILE", "/does/not/exist", None),
     ("HERO_INPUT_FILE", "", "{}"),
     ("HERO_PLAY_SID", None, None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from typing import Any
 
 import pytest
@@ -128,11 +129,34 @@ BRANCHES = {
         print("never" if any(isinstance(f, BaseException) for f in found) and await work() else "ended")
         return found
     """,
-    "task group": """
+    "tasks awaited in turn": """
         tasks = [asyncio.create_task(t) for t in (ask("a"), ask("b"), work())]
         return [await task for task in tasks]
     """,
 }
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.TaskGroup is new in Python 3.11")
+def test_a_pause_in_a_task_group_pauses(supervisor: Supervisor) -> None:
+    supervisor.write("""
+    import asyncio
+    from pyhero import flow
+
+    @flow
+    async def ask(name: str) -> str:
+        return flow.pause(name)
+
+    @flow
+    async def main() -> list:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(ask(name)) for name in ("a", "b")]
+        return [task.result() for task in tasks]
+    """)
+    supervisor.prefill["b"] = "2"
+    first = supervisor.launch()
+    assert (first.code, first.of("result")) == (75, [])
+    supervisor.answer("a", "1")
+    assert supervisor.launch().output == ["1", "2"]
 
 
 @pytest.mark.parametrize("how", BRANCHES)

@@ -1,5 +1,4 @@
-"""Steps: how a call is recognised, and what is remembered of it. In real launches, on a supervisor of the
-test."""
+"""Steps, in real launches: how a call is recognised, and what is remembered of it."""
 
 from __future__ import annotations
 

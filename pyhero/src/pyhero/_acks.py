@@ -1,8 +1,7 @@
 """Waiting for acknowledgements without blocking an event loop.
 
-Asyncio steps hand their wait to one thread, which waits for them in turn: acknowledgements come in the order
-of the frames, so no step waits longer for standing in line, and a hundred steps under `gather` share one
-flush.
+Asyncio steps hand their wait to one thread, which waits for them in turn: acknowledgements come in the
+order of the frames, so no step waits longer for standing in line, and a hundred of them share one flush.
 """
 
 from __future__ import annotations

@@ -34,8 +34,7 @@ class Parameters:
         self.returns = codec_for(hints.get("return", Any))
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        """The arguments as a JSON object by parameter name, defaults applied: `f(1)` and `f(x=1)` are one
-        call."""
+        """The arguments as a JSON object by name, defaults applied: `f(1)` and `f(x=1)` are one call."""
         encoded: dict[str, Json] = {}
         for name, value in self._bind(args, kwargs).arguments.items():
             kind = self.signature.parameters[name].kind
@@ -56,8 +55,7 @@ class Parameters:
         return bound
 
     def _encode(self, name: str, value: object, part: str = "") -> Json:
-        """By the annotation; where that does not fit, as plain JSON: an argument only has to be recognised
-        again."""
+        """By the annotation, else as plain JSON: an argument only has to be recognised again."""
         try:
             return self.codecs[name].encode(value)
         except (Misfit, RecursionError) as misfit:

@@ -67,8 +67,9 @@ class AnswerMismatch(HeroError, ValueError):
 
 
 class StepFailed(HeroError, RuntimeError):
-    """A remembered exception that cannot be raised as itself: its class cannot be imported, or its arguments
-    have no JSON form.
+    """A remembered exception that cannot be raised as itself.
+
+    Its class cannot be imported, or its arguments have no JSON form.
 
     Attributes:
         class_name: Where the class was, as `module:Qualified.Name`.

@@ -45,8 +45,7 @@ class FlowApi:
         name: str | None = None,
         outputs: Mapping[str, Any] | None = None,
     ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
-        """Makes a flow of a function: `@flow`, `@flow(name=…)`, or `flow(fn)(…)` for a function you do not
-        own.
+        """Make a flow of a function: `@flow`, `@flow(name=…)`, or `flow(fn)(…)` for one you do not own.
 
         The first call runs the body and remembers how it ended, value or exception. On replay that is
         returned or raised again and the body is not entered.
@@ -55,8 +54,8 @@ class FlowApi:
             name: What steps and plays of it are called. None takes the name of the function, with its
                 module in front unless it stands in the entry file. Keep it stable: it is part of what a call
                 is recognised by.
-            outputs: Name → type of what it returns, a dict of exactly those keys. None takes the return
-                annotation.
+            outputs: Name → type, for a function that returns a dict of exactly those keys. None takes the
+                return annotation.
         Raises:
             DefinitionError: a method, a generator, a bad name, or another flow of the same name.
         """
@@ -75,20 +74,18 @@ class FlowApi:
 
         The first time, the question is stored, the play becomes ``awaiting_resume`` and this process ends
         (exit 75): `finally` and `with` run, `except Exception` does not. On replay the recorded answer is
-        returned at once. A `None`, `0`, `""` or `False` is an answer. Outside a play it is asked on the
-        terminal.
+        returned at once; `None`, `0`, `""` and `False` are answers. Outside a play the terminal is asked.
 
         Args:
-            name: What the answer is called. Prefill patterns and people see it; keep it stable. `[…]` may
-                follow.
+            name: What the answer is called, perhaps with `[…]` behind it. Prefill patterns and people see
+                it; keep it stable.
             schema: A type or a JSON schema the answer must fit. None accepts any JSON.
             ui: How to draw the question, such as `{"kind": "confirm", "prompt": "Ship it?"}`. None draws no
                 form: a program is expected to answer.
         Returns:
             The answer, decoded into *schema* where that is a type.
         Raises:
-            AnswerMismatch: the recorded answer does not fit *schema*, which was another one when it was
-                given.
+            AnswerMismatch: the answer was given to another *schema* and does not fit this one.
             NotInFlowError: called outside a running play, with no terminal to ask on.
         """
         from ._pause import Question, ask

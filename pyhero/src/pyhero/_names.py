@@ -62,12 +62,11 @@ class Names:
         return name
 
     def _is_taken_by(self, holder: Any, function: Any) -> bool:
-        if holder is function or getattr(holder, "__code__", holder) == getattr(
-            function, "__code__", function
-        ):
+        code = getattr(function, "__code__", function)
+        if getattr(holder, "__code__", holder) == code:
             return False  # one flow, defined once more in a loop
         # Outside a play, files that have nothing to do with each other may be loaded, reloaded, or be cells
-        # of a # notebook. Only what stands side by side is told already here.
+        # of a notebook. Only what stands side by side is told already here.
         return self.entry_file is not None or _are_neighbours(holder, function)
 
     def find(self, name: str) -> Flow[Any, Any]:

@@ -33,8 +33,7 @@ class Question:
         self.ui = _as_json("ui", ui)
 
     def read(self, outcome: str) -> Any:
-        """Returns or raises what the answer says. Raises `AnswerMismatch` where it does not fit this
-        question."""
+        """Returns or raises what the answer says; `AnswerMismatch` where it does not fit the question."""
         payload = json.loads(outcome)
         misfit = None
         if "returned" in payload:

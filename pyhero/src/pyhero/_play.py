@@ -87,8 +87,7 @@ class Occurrences:
 
 
 class Frame:
-    """An open call. A `flow.step` block is a frame of its own with the path and counters of the call around
-    it."""
+    """An open call. A `flow.step` block is one too, with the path and the counters of the call around it."""
 
     __slots__ = ("occurrences", "parent", "path", "paused_in", "play", "span_id", "step_key")
 

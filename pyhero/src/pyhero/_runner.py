@@ -29,12 +29,13 @@ def run_root(play: Play, flow: Flow[Any, Any], inputs: Mapping[str, Json]) -> Js
     source = flow.source and flow.source.within(play.bundle_dir)
     play.journal.send(_wire.span_start(key[:16], None, name, "flow_root", arguments=arguments, source=source))
     try:
+        output = flow.function(*bound.args, **bound.kwargs)
         if flow.is_async:
-            output = _run_async(play, flow.function(*bound.args, **bound.kwargs))
-        else:
-            output = flow.function(*bound.args, **bound.kwargs)
-    except Exception:
-        if play.has_paused:
+            output = _run_async(play, output)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        if play.has_paused:  # perhaps inside of an exception group, perhaps made into another exception
             raise Paused() from None
         raise
     if play.has_paused:

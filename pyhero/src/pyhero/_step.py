@@ -139,8 +139,7 @@ class Body:
         if isinstance(error, Paused):
             return False
         if self._step.frame.paused_in:
-            # The body goes on from its pause once that is answered; what it made without the answer is worth
-            # nothing.
+            # The body goes on from its pause once that is answered; what it made without is worth nothing.
             raise Paused()
         if isinstance(error, Exception):
             self.outcome, self.error = _outcome.raised(error), error
@@ -149,8 +148,7 @@ class Body:
         return isinstance(error, Exception)
 
     def _report_abandoned(self, error: BaseException) -> None:
-        """KeyboardInterrupt, SystemExit, a cancelled task: the step did not end, it was ended. Not
-        remembered."""
+        """KeyboardInterrupt, SystemExit, a cancelled task: it did not end, it was ended. Not remembered."""
         step = self._step
         step.play.journal.send(
             _wire.span_end(step.frame.span_id, "cancelled", _outcome.exception_json(error))

@@ -110,8 +110,7 @@ class _Test:
         }
 
     def launch(self, memory: list[Moment], *, is_abandoned: bool = False) -> tuple[MemoryJournal, Json]:
-        """Runs the flow on what is remembered; raises `Abandoned` after the next outcome if that is
-        wanted."""
+        """Runs the flow on what is remembered; raises `Abandoned` after the next outcome if so wanted."""
         journal = MemoryJournal(memory, self.prefill, is_abandoned=is_abandoned)
         play = self._play(journal)
         _play.running = play

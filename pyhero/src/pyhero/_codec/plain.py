@@ -11,8 +11,7 @@ from .base import Codec, Json, Misfit, dumps, type_name, wanted
 if TYPE_CHECKING:
     from .schemas import Schemas
 
-# Python refuses to print longer integers (`sys.set_int_max_str_digits`), and so would every reader of the
-# play.
+# Python refuses to print longer integers (`sys.set_int_max_str_digits`).
 INT_BITS_MAX = 14_000
 
 

@@ -124,8 +124,7 @@ def named_tuple_record(cls: type, find_fields: Callable[[], list[Field]]) -> Rec
 
 
 def dataclass_record(cls: type, find_fields: Callable[[], list[Field]]) -> Record:
-    """A dataclass. `__post_init__` runs again when it is decoded; fields that are not in `__init__` are set
-    after it."""
+    """A dataclass. Decoding runs `__post_init__` again, and sets the fields outside `__init__` after it."""
     dataclass_fields = sys.modules["dataclasses"].fields(cls)
     set_after = [field.name for field in dataclass_fields if not field.init]
 

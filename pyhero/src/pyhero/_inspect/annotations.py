@@ -198,10 +198,9 @@ def _imports(module: Module) -> dict[str, str]:
     imports: dict[str, str] = {}
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Import):
-            imports |= {
-                a.asname or a.name.partition(".")[0]: a.name if a.asname else a.name.partition(".")[0]
-                for a in node.names
-            }
+            for alias in node.names:
+                package = alias.name.partition(".")[0]
+                imports[alias.asname or package] = alias.name if alias.asname else package
         elif isinstance(node, ast.ImportFrom):
             home = module.absolute(node)
             imports |= {alias.asname or alias.name: f"{home}.{alias.name}" for alias in node.names}
@@ -249,8 +248,7 @@ def _enumeration(values: list[Any]) -> Schema:
 
 
 def _has_default(value: ast.expr | None) -> bool:
-    """Whether a field has a default; `field(…)` only with `default=` or `default_factory=`, or outside
-    `__init__`."""
+    """Whether a field may be left out; of `field(…)`, what `default`, `default_factory` and `init` say."""
     if isinstance(value, ast.Call) and dotted(value.func).rpartition(".")[2] == "field":
         options = {keyword.arg: keyword.value for keyword in value.keywords}
         return bool({"default", "default_factory"} & options.keys()) or _is_false(options.get("init"))

@@ -97,8 +97,7 @@ def _path_hint(path: str) -> str | None:
 
 
 def _local_imports(module: Module, directory: str) -> Iterator[tuple[str, str]]:
-    """The modules that are imported and lie in the directory, as (name, path), packages before what is in
-    them."""
+    """The imported modules that lie in the directory, as (name, path), packages before what is in them."""
     for name in _imported_names(module):
         parts = name.split(".")
         for length in range(1, len(parts) + 1):
