@@ -6,7 +6,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.client import HTTPMessage
+from email.message import Message
 from http.cookiejar import CookieJar
 
 import pytest
@@ -27,7 +27,7 @@ class Reply:
     """What the server said."""
 
     status: int
-    headers: HTTPMessage
+    headers: Message
     text: str
 
 

@@ -106,13 +106,13 @@ def test_a_flow_of_a_file_is_chosen_by_name(hero: Hero) -> None:
 
 
 def test_plays_lists_and_filters(hero: Hero) -> None:
-    done = hero.run(GREETS, "--name", "the_good_one").json()["sid"]
+    done = hero.run(GREETS, "--name", "the good one").json()["sid"]
     asking = hero.run(ASKS).json()["sid"]
     assert [play["sid"] for play in hero.plays()] == [asking, done]
     listed = items(hero("plays", "--status", "success", "--json").json())
-    assert [(play["sid"], play["name"]) for play in listed] == [(done, "the_good_one")]
+    assert [(play["sid"], play["name"]) for play in listed] == [(done, "the good one")]
     table = hero("plays").stdout
-    assert "the_good_one" in table and "awaiting_resume" in table
+    assert "the good one" in table and "awaiting_resume" in table
 
 
 def test_show_and_logs_tell_what_a_play_did(hero: Hero) -> None:

@@ -69,7 +69,13 @@ COUNTS = """
 @flow
 def step(number: int) -> int:
     mark(f"step {number}")
+    gate("inside", number)
     return number
+
+def gate(where: str, number: int) -> None:
+    if Path(f"{where}_{number}.shut").exists():
+        mark(f"{where} {number}")
+        wait_for(f"{where}_{number}.open")
 
 @flow
 def counts(n: int) -> int:
@@ -77,29 +83,55 @@ def counts(n: int) -> int:
     for number in range(n):
         total += step(number)
         mark(f"went past {number}")
+        gate("behind", number)
     return total
 """
 
 
-def test_kills_all_along_the_way_repeat_no_acknowledged_step(hero: Hero) -> None:
-    n_steps = 60
+def test_kills_inside_and_behind_steps_repeat_no_acknowledged_step(hero: Hero) -> None:
+    n_steps, gates = 12, [("behind", 2), ("inside", 5), ("behind", 6), ("inside", 11)]
+    for where, number in gates:
+        hero.touch(f"{where}_{number}.shut")
     server = hero.start_server()
     sid = server.start(COUNTS, input_data={"n": n_steps})["sid"]
-    for number in (3, 11, 24, 40):
+    for where, number in gates:
+        hero.saw(f"{where} {number}")
+        server.kill()
+        hero.touch(f"{where}_{number}.open")
+        server = hero.start_server()
+    play = server.ended(sid)
+    server.stop()
+    assert (play["status"], play["output_data"], play["launch"]) == ("success", sum(range(n_steps)), 5)
+    assert_none_ran_after_its_caller_went_past_it(hero.marks(), n_steps)
+    twice = [number for number in range(n_steps) if hero.marks().count(f"step {number}") == 2]
+    assert twice == [5, 11], "a step that was under way runs again, and no other"
+
+
+def test_kills_at_any_moment_repeat_no_acknowledged_step(hero: Hero) -> None:
+    n_steps = 1_000
+    server = hero.start_server()
+    sid = server.start(COUNTS, input_data={"n": n_steps})["sid"]
+    for number in (10, 150, 300, 450):
         hero.saw(f"went past {number}")
         server.kill()
         server = hero.start_server()
     play = server.ended(sid)
     server.stop()
     assert (play["status"], play["output_data"]) == ("success", sum(range(n_steps)))
+    assert play["launch"] >= 3, "the kills came too late to interrupt anything"
     assert_none_ran_after_its_caller_went_past_it(hero.marks(), n_steps)
 
 
 def assert_none_ran_after_its_caller_went_past_it(marks: list[str], n_steps: int) -> None:
     """A caller goes past a step only once the outcome is acknowledged."""
-    for number in range(n_steps):
-        passed = marks.index(f"went past {number}")
-        assert f"step {number}" not in marks[passed:], f"step {number} ran again after it was acknowledged"
+    acknowledged: set[str] = set()
+    for what, number in (mark.rsplit(" ", 1) for mark in marks):
+        assert what != "step" or number not in acknowledged, (
+            f"step {number} ran again after its acknowledgement"
+        )
+        if what == "went past":
+            acknowledged.add(number)
+    assert len(acknowledged) == n_steps
 
 
 @pytest.mark.parametrize(

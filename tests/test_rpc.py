@@ -78,10 +78,10 @@ def test_run_async_returns_the_sid_alone(server: Server) -> None:
 
 
 def test_a_play_carries_what_it_was_started_with(server: Server) -> None:
-    sid = server.start(GREETS, input_data={"name": "ü", "n": 2}, name="my-play")["sid"]
+    sid = server.start(GREETS, input_data={"name": "ü", "n": 2}, name="my play")["sid"]
     play = server.ended(sid)
     assert (play["name"], play["input_data"], play["output_data"]) == (
-        "my-play",
+        "my play",
         {"name": "ü", "n": 2},
         "ü ü",
     )
