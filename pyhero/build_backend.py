@@ -56,6 +56,8 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
 
 def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
     """The metadata alone; nothing is built."""
+    # maturin wants the folder of the programs to be there even now.
+    SCRIPTS.mkdir(parents=True, exist_ok=True)
     return maturin.prepare_metadata_for_build_wheel(metadata_directory, _for_maturin(config_settings))
 
 
