@@ -4,7 +4,7 @@ use hero_schema::frame::FlowResult;
 use hero_schema::{Failure, FailureKind, Outcome, Raised, ResumeRequest};
 
 use crate::answer;
-use crate::lifecycle::{Exit, LaunchEnd, RELAUNCHES_WITHOUT_PROGRESS_MAX};
+use crate::launch_end::{Exit, LaunchEnd, RELAUNCHES_WITHOUT_PROGRESS_MAX};
 
 fn failure(kind: FailureKind, message: String, end: &LaunchEnd) -> Failure {
     Failure { kind, message, hint: None, exception: None, span_id: end.open_span.clone() }

@@ -7,9 +7,11 @@
 pub mod lifecycle;
 
 mod failure;
+mod launch_end;
 
 pub mod answer;
 pub mod prefill;
 pub mod replay;
 
-pub use lifecycle::{Cost, Decision, Effect, Event, Exit, LaunchEnd, Refusal, Transition, apply};
+pub use launch_end::{Cost, Exit, LaunchEnd};
+pub use lifecycle::{Decision, Effect, Event, Refusal, Transition, apply};

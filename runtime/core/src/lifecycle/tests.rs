@@ -4,9 +4,12 @@
 
 mod properties;
 
-use hero_schema::{FailureKind, PlaySid, Raised, RequestKind, ResumeId, VersionSid, WorkflowSid};
+use hero_schema::{
+    FailureKind, PlaySid, Raised, RequestKind, ResumeId, SpanId, VersionSid, WorkflowSid,
+};
 
 use super::*;
+use crate::Cost;
 
 const NOW: Timestamp = Timestamp(1_000);
 
