@@ -59,11 +59,24 @@ pub(crate) fn of_store(error: hero_store::Error) -> RpcError {
         E::Conflict { .. } | E::Fenced { .. } => {
             RpcError::new(ErrorKind::IllegalTransition, text).hint("read it again and try again")
         }
+        E::Io { source, .. } if is_about_the_path(&source) => {
+            RpcError::new(ErrorKind::StoreUnavailable, text)
+                .hint("choose a data directory that can be written, with --data-dir or HERO_HOME")
+        }
         E::Damaged { .. } | E::Io { .. } | E::Stopped(_) => {
             RpcError::new(ErrorKind::StoreUnavailable, text)
                 .hint("check the free space and the health of the disk, then restart the server")
         }
     }
+}
+
+/// Whether the directory was never fit to hold a store, rather than failing while it did.
+fn is_about_the_path(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(
+        error.kind(),
+        K::NotFound | K::NotADirectory | K::PermissionDenied | K::ReadOnlyFilesystem
+    )
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {
