@@ -68,8 +68,9 @@ pub struct Raised {
     pub message: String,
     /// The formatted traceback, for people.
     pub traceback: String,
-    /// `exception.args` as JSON; None where they have no JSON form, and the exception then comes
-    /// back as `StepFailed`.
+    /// What rebuilds it: `exception.args` as a JSON list, or `{"args": […], "attributes": {…}}` where
+    /// it carries attributes too. None where they have no JSON form; the exception then comes back
+    /// as `StepFailed`.
     #[serde(
         default,
         deserialize_with = "crate::json::present",
