@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use hero_logic_server::{Config, Server};
 use hero_rpc::paths::Paths;
 use hero_schema::{
-    Json, LaunchNumber, PlayRecord, PlaySid, PlayStatus, RequestKind, ResumeId, ResumeRequest,
-    SpanId, Timestamp, VersionSid,
+    ErrorKind, Json, LaunchNumber, PlayRecord, PlaySid, PlayStatus, RequestKind, ResumeId,
+    ResumeRequest, SpanId, Timestamp, VersionSid,
 };
 use hero_store::{Batch, SledStore, Store, Write as Stored};
 
@@ -37,13 +37,27 @@ struct Page {
     body: String,
 }
 
+/// A process that a test beside this one is just starting holds a copy of the store's lock until it
+/// has become its own program.
+async fn started(config: Config) -> Server {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match Server::start(config.clone()).await {
+            Err(error) if error.kind == ErrorKind::StoreInUse && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            server => return server.unwrap(),
+        }
+    }
+}
+
 impl Site {
     async fn start() -> Self {
         let dir = tempfile::tempdir_in("/tmp").unwrap();
         let paths = Paths::new(Some(dir.path().join("data")), Some(dir.path().join("s")));
         fill(&SledStore::open(&paths.store_dir()).unwrap()).await;
         let config = Config { paths: paths.clone(), python: None, recover: false };
-        let server = Server::start(config).await.unwrap();
+        let server = started(config).await;
         let admin = Command::new(env!("CARGO_BIN_EXE_hero_logic_admin"))
             .args(["--port", "0", "--data-dir"])
             .arg(&paths.data_dir)
