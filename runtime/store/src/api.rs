@@ -58,6 +58,12 @@ pub trait Store: Send + Sync + 'static {
     async fn open_requests(&self, page: PageQuery)
     -> Result<Page<(PlaySid, ResumeRequest)>, Error>;
 
+    /// What falls due first, by its moment, due already or not: the deadlines of the plays that have
+    /// not ended, and the expiries of their open requests. At most `limit`, at least 1.
+    ///
+    /// Nothing that falls due is missing, except what a damaged record says.
+    async fn due(&self, limit: usize) -> Result<Vec<Due>, Error>;
+
     /// Everything that a play remembers, in no particular order.
     async fn outcomes(&self, play: &PlaySid) -> Result<Vec<OutcomeRecord>, Error>;
 
@@ -89,7 +95,18 @@ pub trait Store: Send + Sync + 'static {
     async fn close(&self) -> Result<(), Error>;
 }
 
-/// Writes that belong together.
+/// Something that happens by itself at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// When.
+    pub at: Timestamp,
+    /// To which play.
+    pub play: PlaySid,
+    /// The request that expires; None where the deadline of the play passes.
+    pub request: Option<ResumeId>,
+}
+
+/// Writes that belong together. They may be of several plays; each is checked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// On whose behalf; None for what no launch does.
@@ -124,6 +141,10 @@ pub enum Write {
     Version(Box<WorkflowVersion>),
     /// A workflow, new or changed. Another one of the same name is an [`Error::Conflict`].
     Workflow(Box<Workflow>),
+    /// Removes a play that has ended, with everything stored of it; one that has not is an
+    /// [`Error::Conflict`], one that is not there is passed over. What its launches still write is
+    /// refused from then on, as by any play that is not there.
+    Remove(PlaySid),
 }
 
 /// Which plays, and from where.

@@ -229,7 +229,8 @@ fn play_of(write: &Write) -> Option<&PlaySid> {
         Write::Request(play, _)
         | Write::Outcome(play, _)
         | Write::Span(play, _)
-        | Write::Log(play, _) => Some(play),
+        | Write::Log(play, _)
+        | Write::Remove(play) => Some(play),
         Write::Version(_) | Write::Workflow(_) => None,
     }
 }

@@ -31,6 +31,12 @@ pub trait Engine: Send + Sync + 'static {
     /// [`Error::Damaged`] or [`Error::Io`].
     fn scan(&self, keys: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, Error>;
 
+    /// All keys of a range, in order, without their values.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] or [`Error::Io`].
+    fn keys(&self, keys: Range<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error>;
+
     /// Makes all changes at once. A crash leaves all of them or none, and none without those that
     /// were made before.
     ///

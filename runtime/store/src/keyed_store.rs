@@ -14,7 +14,7 @@ use crate::committer::{Committer, Shared};
 use crate::keys::PlayList;
 use crate::lists;
 use crate::record::{self, Tally};
-use crate::{Batch, Engine, Error, Page, PageQuery, PlayQuery, Store, clock, keys};
+use crate::{Batch, Due, Engine, Error, Page, PageQuery, PlayQuery, Store, clock, keys};
 
 /// How many news a receiver may fall behind before it is told that it lags.
 const NEWS_KEPT: usize = 4096;
@@ -103,6 +103,18 @@ impl<E: Engine> Store for KeyedStore<E> {
                 let open = request.filter(ResumeRequest::is_open);
                 Ok(open.map(|request| (play, request)))
             })
+        })
+    }
+
+    async fn due(&self, limit: usize) -> Result<Vec<Due>, Error> {
+        let prefix = keys::dues();
+        self.read(|engine| {
+            let first = PageQuery { cursor: None, limit };
+            let page = lists::page(engine, &prefix, &first, |suffix, _| {
+                let due = keys::listed_due(suffix).ok_or_else(|| damaged_list(&prefix))?;
+                Ok(is_due(engine, &due)?.then_some(due))
+            })?;
+            Ok(page.items)
         })
     }
 
@@ -213,6 +225,15 @@ fn is_wanted(play: &PlayRecord, query: &PlayQuery) -> bool {
     query.status.is_none_or(|status| play.status == status)
         && (query.workflow.is_none() || play.workflow_sid == query.workflow)
         && (query.parent.is_none() || play.parent == query.parent)
+}
+
+/// Whether what an entry says still holds.
+fn is_due<E: Engine>(engine: &E, due: &Due) -> Result<bool, Error> {
+    let play: Option<PlayRecord> = get(engine, &keys::play(&due.play))?;
+    let Some(play) = play.filter(|play| !play.status.is_ended()) else { return Ok(false) };
+    let Some(id) = &due.request else { return Ok(play.deadline == Some(due.at)) };
+    let request: Option<ResumeRequest> = get(engine, &keys::request(&due.play, id))?;
+    Ok(request.is_some_and(|request| request.is_open() && request.expires_at == Some(due.at)))
 }
 
 fn damaged_list(prefix: &[u8]) -> Error {

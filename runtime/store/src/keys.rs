@@ -18,12 +18,15 @@
 //! | `n` name | the sid of the workflow of this name |
 //! | `xa`, `xs` status, `xw` workflow, `xp` parent; created at (newest first), play | nothing: lists of plays |
 //! | `xo` asked at, play, request | nothing: the list of open requests |
+//! | `xd` at, play; or at, play, request | nothing: deadlines and expiries, by their moment |
 
 use std::ops::Range;
 
 use hero_schema::{
     LaunchNumber, PlaySid, PlayStatus, ResumeId, StepKey, Timestamp, VersionSid, WorkflowSid,
 };
+
+use crate::Due;
 
 /// What ends a text. A zero inside a text is written as `0x00 0xFF`.
 const TEXT_END: [u8; 2] = [0, 1];
@@ -75,6 +78,11 @@ impl Key {
 /// The moment as a number whose bytes sort like it, before and after the epoch.
 fn ascending(at: Timestamp) -> u64 {
     at.0.cast_unsigned() ^ (1 << 63)
+}
+
+/// The moment that [`ascending`] made a number of.
+fn moment(ascending: u64) -> Timestamp {
+    Timestamp((ascending ^ (1 << 63)).cast_signed())
 }
 
 pub(crate) fn play(play: &PlaySid) -> Vec<u8> {
@@ -181,6 +189,36 @@ pub(crate) fn open_request(asked_at: Timestamp, play: &PlaySid, request: &Resume
 pub(crate) fn listed_request(suffix: &[u8]) -> Option<(PlaySid, ResumeId)> {
     let mut parts = Parts(suffix.get(8..)?);
     Some((PlaySid::new(parts.text()?), ResumeId::new(parts.text()?)))
+}
+
+/// What the keys of the list of what falls due begin with.
+pub(crate) fn dues() -> Vec<u8> {
+    b"xd".to_vec()
+}
+
+pub(crate) fn deadline(at: Timestamp, play: &PlaySid) -> Vec<u8> {
+    Key(dues()).oldest_first(at).text(play.as_str()).0
+}
+
+pub(crate) fn expiry(at: Timestamp, play: &PlaySid, request: &ResumeId) -> Vec<u8> {
+    Key(deadline(at, play)).text(request.as_str()).0
+}
+
+/// What an entry of the list of what falls due says.
+pub(crate) fn listed_due(suffix: &[u8]) -> Option<Due> {
+    let (at, rest) = suffix.split_first_chunk()?;
+    let mut parts = Parts(rest);
+    let play = PlaySid::new(parts.text()?);
+    let request = match parts.0 {
+        [] => None,
+        _ => Some(ResumeId::new(parts.text()?)),
+    };
+    Some(Due { at: moment(u64::from_be_bytes(*at)), play, request })
+}
+
+/// What the keys of everything begin with that is a play's alone and no entry of a list.
+pub(crate) fn parts(sid: &PlaySid) -> [Vec<u8>; 6] {
+    [play(sid), tally(sid), requests(sid), outcomes(sid), spans(sid), logs(sid)]
 }
 
 /// The keys that begin with a prefix.
@@ -290,7 +328,16 @@ mod tests {
         let entry = list.entry(Timestamp(7), &play);
         assert_eq!(listed_play(&entry[list.prefix().len()..]), Some(play.clone()));
         let entry = open_request(Timestamp(7), &play, &id);
-        assert_eq!(listed_request(&entry[open_requests().len()..]), Some((play, id)));
+        assert_eq!(
+            listed_request(&entry[open_requests().len()..]),
+            Some((play.clone(), id.clone()))
+        );
+        for at in [i64::MIN, -1, 0, 7, i64::MAX].map(Timestamp) {
+            let due = Due { at, play: play.clone(), request: None };
+            assert_eq!(listed_due(&deadline(at, &play)[dues().len()..]), Some(due.clone()));
+            let due = Due { request: Some(id.clone()), ..due };
+            assert_eq!(listed_due(&expiry(at, &play, &id)[dues().len()..]), Some(due));
+        }
     }
 
     #[test]

@@ -44,6 +44,11 @@ impl Engine for MemoryEngine {
         Ok(found.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
+    fn keys(&self, keys: Range<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+        let pairs = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(pairs.range(keys).map(|(key, _)| key.clone()).collect())
+    }
+
     fn apply(&self, changes: Changes) -> Result<(), Error> {
         let mut pairs = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for (key, value) in changes {

@@ -3,7 +3,7 @@
 //! Batches that are flushed together are planned one after the other, each against what is stored
 //! and what those before it change. A batch that is refused leaves nothing behind.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use hero_schema::{
     LaunchNumber, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeRequest, Timestamp,
@@ -41,6 +41,7 @@ struct Head {
     workflow: Option<WorkflowSid>,
     parent: Option<PlaySid>,
     created_at: Timestamp,
+    deadline: Option<Timestamp>,
 }
 
 impl Head {
@@ -52,6 +53,7 @@ impl Head {
             workflow: play.workflow_sid.clone(),
             parent: play.parent.clone(),
             created_at: play.created_at,
+            deadline: play.deadline,
         }
     }
 
@@ -63,8 +65,17 @@ impl Head {
             self.workflow.as_ref().map(PlayList::OfWorkflow),
             self.parent.as_ref().map(PlayList::OfParent),
         ];
-        lists.into_iter().flatten().map(|list| list.entry(self.created_at, sid)).collect()
+        let deadline = self.deadline.filter(|_| !self.status.is_ended());
+        let lists = lists.into_iter().flatten().map(|list| list.entry(self.created_at, sid));
+        lists.chain(deadline.map(|at| keys::deadline(at, sid))).collect()
     }
+}
+
+/// The keys of an open request in every list that holds it.
+fn request_entries(play: &PlaySid, request: &ResumeRequest) -> impl Iterator<Item = Vec<u8>> {
+    let open = keys::open_request(request.asked_at, play, &request.id);
+    let expiry = request.expires_at.map(|at| keys::expiry(at, play, &request.id));
+    std::iter::once(open).chain(expiry)
 }
 
 /// Batches that are applied together.
@@ -142,6 +153,7 @@ impl<E: Engine> Draft<'_, '_, E> {
             }
             Write::Version(version) => self.write_version(version),
             Write::Workflow(workflow) => self.write_workflow(workflow),
+            Write::Remove(play) => self.remove_play(play),
         }
     }
 
@@ -152,16 +164,12 @@ impl<E: Engine> Draft<'_, '_, E> {
             if stored.revision.checked_add(1) != Some(play.revision) {
                 return Err(conflict(&key));
             }
-            for entry in stored.entries(&play.sid) {
-                self.changes.insert(entry, None);
-            }
+            self.remove(stored.entries(&play.sid));
             if stored.status.is_ended() != head.status.is_ended() {
                 self.relist_requests(&play.sid, head.status)?;
             }
         }
-        for entry in head.entries(&play.sid) {
-            self.changes.insert(entry, Some(Vec::new()));
-        }
+        self.list(head.entries(&play.sid));
         self.put(key, play);
         Ok(())
     }
@@ -172,42 +180,58 @@ impl<E: Engine> Draft<'_, '_, E> {
             Some(stored) if stored.answer.is_some() && stored.answer != request.answer => {
                 return Err(conflict(&key));
             }
-            Some(stored) => {
-                let entry = keys::open_request(stored.asked_at, play, &stored.id);
-                self.changes.insert(entry, None);
-            }
+            Some(stored) => self.remove(request_entries(play, &stored)),
             None => self.known(play)?.tally.n_requests += 1,
         }
         if request.is_open() && !self.has_ended(play)? {
-            let entry = keys::open_request(request.asked_at, play, &request.id);
-            self.changes.insert(entry, Some(Vec::new()));
+            self.list(request_entries(play, request));
         }
         self.put(key, request);
         Ok(())
     }
 
-    /// Takes the open requests of a play off their list once it has ended, because nobody waits for
+    /// Takes the open requests of a play off their lists once it has ended, because nobody waits for
     /// the answers any more, and puts them back should it be taken up again.
     fn relist_requests(&mut self, play: &PlaySid, status: PlayStatus) -> Result<(), Error> {
         if self.known(play)?.tally.n_requests == 0 {
             return Ok(());
         }
         let keys = keys::range(&keys::requests(play));
-        let mut stored = self.group.engine.scan(keys.clone(), usize::MAX)?;
-        // Requests are never removed, so a change always holds one.
+        let stored = self.group.engine.scan(keys.clone(), usize::MAX)?;
+        let mut latest: Changes =
+            stored.into_iter().map(|(key, value)| (key, Some(value))).collect();
         for changes in [&self.group.changes, &self.changes] {
             let changed = changes.range(keys.clone());
-            stored.extend(changed.filter_map(|(key, value)| Some((key.clone(), value.clone()?))));
+            latest.extend(changed.map(|(key, value)| (key.clone(), value.clone())));
         }
-        // The latest state of each counts: an answered one has left the list already.
-        for (key, value) in BTreeMap::from_iter(stored) {
+        for (key, value) in latest {
             // A damaged one is named by whoever reads it; it must not keep the play from ending.
-            let Ok(request) = record::decode::<ResumeRequest>(&key, &value) else { continue };
-            if request.is_open() {
-                let entry = keys::open_request(request.asked_at, play, &request.id);
-                self.changes.insert(entry, (!status.is_ended()).then(Vec::new));
-            }
+            let request =
+                value.and_then(|value| record::decode::<ResumeRequest>(&key, &value).ok());
+            // An answered one has left the lists already.
+            let Some(request) = request.filter(ResumeRequest::is_open) else { continue };
+            let entries = request_entries(play, &request);
+            if status.is_ended() { self.remove(entries) } else { self.list(entries) }
         }
+        Ok(())
+    }
+
+    fn remove_play(&mut self, play: &PlaySid) -> Result<(), Error> {
+        let Some(head) = self.known(play)?.play.take() else { return Ok(()) };
+        if !head.status.is_ended() {
+            return Err(conflict(&keys::play(play)));
+        }
+        self.remove(head.entries(play));
+        for prefix in keys::parts(play) {
+            let range = keys::range(&prefix);
+            self.remove(self.group.engine.keys(range.clone())?);
+            // What is not stored yet is not stored at all.
+            let pending =
+                [&self.group.changes, &self.changes].map(|changes| changes.range(range.clone()));
+            let keys: Vec<_> = pending.into_iter().flatten().map(|(key, _)| key.clone()).collect();
+            self.remove(keys);
+        }
+        self.known.insert(play.clone(), Known::default());
         Ok(())
     }
 
@@ -278,6 +302,16 @@ impl<E: Engine> Draft<'_, '_, E> {
         let record = self.read::<PlayRecord>(&keys::play(play))?;
         let tally = self.read(&keys::tally(play))?.unwrap_or_default();
         Ok(Known { play: record.as_ref().map(Head::of), tally, stored_tally: tally })
+    }
+
+    /// Puts something on lists.
+    fn list(&mut self, entries: impl IntoIterator<Item = Vec<u8>>) {
+        self.changes.extend(entries.into_iter().map(|entry| (entry, Some(Vec::new()))));
+    }
+
+    /// Takes something off lists, or away.
+    fn remove(&mut self, keys: impl IntoIterator<Item = Vec<u8>>) {
+        self.changes.extend(keys.into_iter().map(|key| (key, None)));
     }
 
     fn put(&mut self, key: Vec<u8>, record: &impl Serialize) {

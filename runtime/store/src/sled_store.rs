@@ -133,6 +133,13 @@ impl Engine for SledEngine {
         Ok(pairs)
     }
 
+    fn keys(&self, range: Range<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+        let first = range.start.clone();
+        let read = || self.tree.range(range).keys().collect::<sled::Result<Vec<_>>>();
+        let found = guarded("read", &self.sled_dir, || keys::describe(&first), read)?;
+        Ok(found.into_iter().map(|key| key.to_vec()).collect())
+    }
+
     fn apply(&self, changes: Changes) -> Result<(), Error> {
         let mut batch = sled::Batch::default();
         for (key, value) in changes {

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hero_schema::{
-    LaunchNumber, PlaySid, PlayStatus, ResumeId, SpanStatus, VersionSid, WorkflowSid,
+    LaunchNumber, PlayRecord, PlaySid, PlayStatus, ResumeId, SpanStatus, Timestamp, VersionSid,
+    WorkflowSid,
 };
-use hero_store::{Batch, Error, Fence, Page, PageQuery, PlayQuery, Store, Write};
+use hero_store::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, Store, Write};
 use samples::{answered, json, log, outcome, play, request, revised, span, version, workflow};
 use subject::Subject;
 
@@ -40,6 +41,11 @@ promises! {
     the_first_outcome_of_a_step_stands,
     a_stored_answer_is_never_replaced,
     requests_come_in_the_order_they_were_asked,
+    what_falls_due_comes_by_its_moment_and_leaves_with_its_reason,
+    nothing_falls_due_for_a_play_that_has_ended,
+    a_removed_play_leaves_nothing_behind,
+    only_what_has_ended_is_removed,
+    a_batch_over_several_plays_is_stored_as_a_whole,
     open_requests_come_oldest_first_until_they_are_answered,
     a_span_is_replaced_by_the_one_with_its_launch_and_number,
     a_log_is_followed_by_its_cursor,
@@ -166,6 +172,130 @@ async fn requests_come_in_the_order_they_were_asked(mut subject: Subject) {
     let requests = subject.store().requests(&sid).await.expect("readable");
     let ids: Vec<_> = requests.iter().map(|request| request.id.as_str()).collect();
     assert_eq!(ids, ["y", "x", "z"]);
+}
+
+async fn what_falls_due_comes_by_its_moment_and_leaves_with_its_reason(mut subject: Subject) {
+    let mut a = play("a");
+    a.deadline = Some(Timestamp(20));
+    let b = play("b");
+    let expiring = |id: &str, at| {
+        let mut request = request(id, 1);
+        request.expires_at = Some(Timestamp(at));
+        request
+    };
+    let ask = |play: &PlayRecord, request| Write::Request(play.sid.clone(), Box::new(request));
+    subject.commit([write(&a), write(&b)]).await;
+    // Asked in two batches and in the other order; `s` waits for ever.
+    subject.commit([ask(&a, expiring("r", 30)), ask(&b, request("s", 1))]).await;
+    subject.commit([ask(&b, expiring("r", 10)), ask(&b, expiring("", -5))]).await;
+    assert_eq!(due(&subject, 9).await, ["-5 b/", "10 b/r", "20 a", "30 a/r"]);
+    assert_eq!(due(&subject, 2).await, ["-5 b/", "10 b/r"]);
+
+    let answer = answered(&expiring("r", 10), "null");
+    subject.commit([ask(&b, answer)]).await;
+    assert_eq!(due(&subject, 9).await, ["-5 b/", "20 a", "30 a/r"]);
+
+    // Both moments are put off, past each other.
+    a = revised(&a, |play| play.deadline = Some(Timestamp(50)));
+    subject.commit([write(&a), ask(&a, expiring("r", 40))]).await;
+    assert_eq!(due(&subject, 9).await, ["-5 b/", "40 a/r", "50 a"]);
+    a = revised(&a, |play| play.deadline = None);
+    subject.commit([write(&a)]).await;
+    assert_eq!(due(&subject, 9).await, ["-5 b/", "40 a/r"]);
+}
+
+async fn nothing_falls_due_for_a_play_that_has_ended(mut subject: Subject) {
+    let mut running = play("a");
+    running.deadline = Some(Timestamp(20));
+    let mut asked = request("r", 1);
+    asked.expires_at = Some(Timestamp(10));
+    let ask = || Write::Request(PlaySid::new("a"), Box::new(asked.clone()));
+    subject.commit([write(&running), ask()]).await;
+    let ended = revised(&running, |play| play.status = PlayStatus::Failed);
+    subject.commit([write(&ended)]).await;
+    assert!(due(&subject, 9).await.is_empty());
+    // Stored late, it is not waited for either.
+    subject.commit([ask()]).await;
+    assert!(due(&subject, 9).await.is_empty());
+    let taken_up = revised(&ended, |play| play.status = PlayStatus::Running);
+    subject.commit([write(&taken_up)]).await;
+    assert_eq!(due(&subject, 9).await, ["10 a/r", "20 a"]);
+}
+
+async fn a_removed_play_leaves_nothing_behind(mut subject: Subject) {
+    let (a, b) = (full_play("a"), full_play("b"));
+    subject.commit(everything_of(&a)).await;
+    subject.commit(everything_of(&b)).await;
+    let ended = revised(&a, |play| play.status = PlayStatus::Success);
+    // The last step and the end stand in the batch that removes them.
+    let late = Write::Outcome(a.sid.clone(), Box::new(outcome("late", "x")));
+    subject.commit([late, write(&ended), Write::Remove(a.sid.clone())]).await;
+    assert!(!has_anything(&subject, &a).await);
+    assert!(has_anything(&subject, &b).await);
+    assert_eq!(due(&subject, 9).await, ["20 b/r", "30 b"]);
+
+    // Its launch may not have noticed.
+    let fence = Some(Fence { play: a.sid.clone(), launch: a.launch });
+    let span = || [Write::Span(PlaySid::new("a"), Box::new(span(1, 9)))];
+    subject.store().post(Batch { fence: fence.clone(), writes: span().into() });
+    assert_conflict(subject.try_commit(fence, span()).await);
+    assert!(!has_anything(&subject, &a).await);
+
+    // Removed once more; and a new play of that name remembers nothing.
+    subject.commit([Write::Remove(a.sid.clone())]).await;
+    let again = PlayRecord { deadline: None, ..a.clone() };
+    subject
+        .commit([write(&again), Write::Outcome(a.sid.clone(), Box::new(outcome("k", "new")))])
+        .await;
+    let outcomes = subject.store().outcomes(&a.sid).await.expect("readable");
+    assert_eq!(outcomes, [outcome("k", "new")]);
+    assert_eq!(subject.store().requests(&a.sid).await.expect("readable"), []);
+}
+
+async fn only_what_has_ended_is_removed(mut subject: Subject) {
+    let (running, other) = (full_play("a"), play("b"));
+    let ended = revised(&other, |play| play.status = PlayStatus::Success);
+    subject.commit(everything_of(&running)).await;
+    subject.commit([write(&other)]).await;
+    let remove = |play: &PlayRecord| Write::Remove(play.sid.clone());
+    assert_conflict(
+        subject.try_commit(None, [write(&ended), remove(&ended), remove(&running)]).await,
+    );
+    assert!(has_anything(&subject, &running).await);
+    let kept = subject.store().play(&other.sid).await.expect("readable");
+    assert_eq!(kept, Some(other));
+}
+
+async fn a_batch_over_several_plays_is_stored_as_a_whole(mut subject: Subject) {
+    let family = ["parent", "child", "other child"].map(play);
+    subject.commit(family.iter().map(write)).await;
+    let asked = request("r", 1);
+    let ask = |request| Write::Request(PlaySid::new("parent"), Box::new(request));
+    subject.commit([ask(asked.clone())]).await;
+
+    // The end of a child answers its parent; here the last of three revisions is an old one.
+    let cancelled =
+        family.clone().map(|play| revised(&play, |play| play.status = PlayStatus::Cancelled));
+    let moved = revised(&family[2], |play| play.name = "moved".into());
+    subject.commit([write(&moved)]).await;
+    let mut writes: Vec<_> = cancelled.iter().map(write).collect();
+    writes.insert(1, ask(answered(&asked, "true")));
+    for stale_index in [3, 0] {
+        writes.swap(3, stale_index);
+        assert_conflict(subject.try_commit(None, writes.clone()).await);
+        let store = subject.store();
+        for (play, stored) in
+            [(&family[0], &family[0]), (&family[1], &family[1]), (&family[2], &moved)]
+        {
+            assert_eq!(store.play(&play.sid).await.expect("readable").as_ref(), Some(stored));
+        }
+        assert_eq!(open(&subject).await, ["parent/r"]);
+    }
+    writes[0] = write(&revised(&moved, |play| play.status = PlayStatus::Cancelled));
+    subject.commit(writes).await;
+    let ended = PlayQuery { status: Some(PlayStatus::Cancelled), ..PlayQuery::default() };
+    assert_eq!(subject.store().plays(ended).await.expect("readable").items.len(), 3);
+    assert!(open(&subject).await.is_empty());
 }
 
 async fn open_requests_come_oldest_first_until_they_are_answered(mut subject: Subject) {
@@ -477,7 +607,72 @@ fn assert_bad_cursor<T: std::fmt::Debug>(result: Result<T, Error>) {
     assert!(matches!(result, Err(Error::BadCursor(_))), "{result:?}");
 }
 
-fn sids(page: &Page<hero_schema::PlayRecord>) -> Vec<String> {
+fn write(play: &PlayRecord) -> Write {
+    Write::Play(Box::new(play.clone()))
+}
+
+/// A play that is on every list.
+fn full_play(sid: &str) -> PlayRecord {
+    PlayRecord {
+        workflow_sid: Some(WorkflowSid::new("w")),
+        parent: Some(PlaySid::new("p")),
+        deadline: Some(Timestamp(30)),
+        ..play(sid)
+    }
+}
+
+/// The play with a record of each kind, one of them large.
+fn everything_of(play: &PlayRecord) -> Vec<Write> {
+    let sid = || play.sid.clone();
+    let mut asked = request("r", 1);
+    asked.expires_at = Some(Timestamp(20));
+    vec![
+        write(play),
+        Write::Request(sid(), Box::new(asked)),
+        Write::Outcome(sid(), Box::new(outcome("k", &"x".repeat(10_000)))),
+        Write::Outcome(sid(), Box::new(outcome("l", "x"))),
+        Write::Span(sid(), Box::new(span(1, 1))),
+        Write::Log(sid(), log(1, 1)),
+    ]
+}
+
+/// Whether anything of such a play is found, by whatever way.
+async fn has_anything(subject: &Subject, play: &PlayRecord) -> bool {
+    let store = subject.store();
+    let sid = &play.sid;
+    let all = PageQuery::default;
+    let of_status = PlayQuery { status: Some(play.status), ..PlayQuery::default() };
+    let of_workflow = PlayQuery { workflow: play.workflow_sid.clone(), ..PlayQuery::default() };
+    let of_parent = PlayQuery { parent: play.parent.clone(), ..PlayQuery::default() };
+    let mut is_listed = Vec::new();
+    for query in [PlayQuery::default(), of_status, of_workflow, of_parent] {
+        let page = store.plays(query).await.expect("readable");
+        is_listed.push(page.items.iter().any(|listed| listed.sid == *sid));
+    }
+    let is_there = [
+        store.play(sid).await.expect("readable").is_some(),
+        !store.requests(sid).await.expect("readable").is_empty(),
+        !store.outcomes(sid).await.expect("readable").is_empty(),
+        !store.spans(sid, all()).await.expect("readable").items.is_empty(),
+        !store.logs(sid, all()).await.expect("readable").items.is_empty(),
+        open(subject).await.iter().any(|listed| listed.starts_with(&format!("{sid}/"))),
+    ];
+    let found: Vec<_> = is_listed.into_iter().chain(is_there).collect();
+    assert!(found.iter().all(|is_there| *is_there == found[0]), "some are left: {found:?}");
+    found[0]
+}
+
+/// What falls due, as `moment play` or `moment play/request`.
+async fn due(subject: &Subject, limit: usize) -> Vec<String> {
+    let due = subject.store().due(limit).await.expect("readable");
+    let text = |due: Due| match due.request {
+        Some(request) => format!("{} {}/{request}", due.at.0, due.play),
+        None => format!("{} {}", due.at.0, due.play),
+    };
+    due.into_iter().map(text).collect()
+}
+
+fn sids(page: &Page<PlayRecord>) -> Vec<String> {
     page.items.iter().map(|play| play.sid.as_str().to_owned()).collect()
 }
 

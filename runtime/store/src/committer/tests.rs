@@ -42,6 +42,10 @@ impl Engine for FailingEngine {
         self.pairs.scan(keys, limit)
     }
 
+    fn keys(&self, keys: Range<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+        self.pairs.keys(keys)
+    }
+
     fn apply(&self, changes: Changes) -> Result<(), Error> {
         failed("write", &self.disk.is_full)?;
         self.pairs.apply(changes)

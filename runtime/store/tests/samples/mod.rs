@@ -1,7 +1,7 @@
 //! Records to store, each with its identity given and the rest made up.
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use hero_schema::{
     Answer, Answerer, Bundle, FlowSignature, Json, LaunchNumber, LogLevel, LogLine, LogStream,
@@ -16,33 +16,17 @@ pub(crate) fn json(text: &str) -> Json {
 
 /// A play in its first launch, at revision 0.
 pub(crate) fn play(sid: &str) -> PlayRecord {
+    let version = VersionSid::new("6ba0210c95a2fc08a5dd7d7d8b23dc8841deb7ad");
+    let input = json(r#"{"version": "1.0", "n": 9007199254740993}"#);
     PlayRecord {
-        sid: PlaySid::new(sid),
-        revision: 0,
         name: format!("play {sid}"),
-        workflow_sid: None,
-        version_sid: VersionSid::new("6ba0210c95a2fc08a5dd7d7d8b23dc8841deb7ad"),
         status: PlayStatus::Running,
-        input: json(r#"{"version": "1.0", "n": 9007199254740993}"#),
-        output: None,
-        failure: None,
         launch: LaunchNumber(1),
-        asked_in_launch: LaunchNumber(0),
-        n_open_requests: 0,
-        n_fresh_answers: 0,
-        n_launches_without_progress: 0,
         prefill: BTreeMap::from([("approve*".into(), Json::null())]),
-        prefill_used: BTreeSet::new(),
-        prefill_only: false,
-        left_over: Vec::new(),
-        parent: None,
-        python: None,
-        working_dir: None,
         cost_of_steps_usd: 0.1,
         total_cost_usd: 0.1,
-        created_at: Timestamp(1_000),
         started_at: Some(Timestamp(1_001)),
-        ended_at: None,
+        ..PlayRecord::new(PlaySid::new(sid), version, input, Timestamp(1_000))
     }
 }
 
@@ -63,6 +47,9 @@ pub(crate) fn outcome(key: &str, text: &str) -> OutcomeRecord {
         source_hash: "97d170e1550eee4afc0af065b78cda302a97674c".into(),
         span_id: SpanId::new("00000000000000ff"),
         launch: LaunchNumber(1),
+        seq: 7,
+        compensable: false,
+        plan: false,
         outcome: Outcome::Returned(Json::of(&text).expect("text has a JSON form")),
     }
 }
