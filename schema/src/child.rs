@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Json;
+use crate::{Json, PlaySid, StepKey};
 
 /// The version of the child contract; a `hello` with another one is refused.
 pub const PROTOCOL: u32 = 1;
@@ -21,4 +21,21 @@ pub struct LaunchOrder {
     pub flow: String,
     /// The arguments, a JSON object.
     pub inputs: Json,
+    /// The play whose idempotency keys count: this one, or the one that it retries.
+    pub idempotency_sid: PlaySid,
+    /// Completed steps that have an undo, in the order they completed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compensations: Vec<Compensable>,
+}
+
+/// A completed step that is undone should the play fail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Compensable {
+    /// The step.
+    pub key: StepKey,
+    /// Its flow, which knows the undo.
+    pub name: String,
+    /// What it returned: the argument of the undo.
+    pub output: Json,
 }

@@ -42,6 +42,10 @@ pub enum SpanEvent {
     StepOutput(StepOutput),
     /// A question; the acknowledgement carries the answer if there is one already.
     Pause(Pause),
+    /// A step must end in time, else this outcome is stored for it and the launch is ended.
+    StepDeadline(StepDeadline),
+    /// The play must end in time. The first one counts; every launch tells it again.
+    PlayDeadline(PlayDeadline),
     /// How the root flow ended: the last frame.
     Result(FlowResult),
 }
@@ -153,6 +157,30 @@ pub struct StepOutput {
     pub outcome: Outcome,
     /// When it ended.
     pub at: Timestamp,
+    /// Whether an undo is registered for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compensable: bool,
+    /// Whether it is a plan; see [`crate::OutcomeRecord::plan`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plan: bool,
+}
+
+/// See [`SpanEvent::StepDeadline`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct StepDeadline {
+    /// How long the span of `output` may stay open from now on, in microseconds.
+    pub timeout_micros: u64,
+    /// What is stored for the step when that time is over; it ends as `timed_out`.
+    pub output: StepOutput,
+}
+
+/// See [`SpanEvent::PlayDeadline`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct PlayDeadline {
+    /// How long the play may take from its first launch on, in microseconds.
+    pub timeout_micros: u64,
 }
 
 /// See [`SpanEvent::Pause`].
@@ -179,6 +207,23 @@ pub struct Pause {
     /// What to take on expiry; absent raises `PauseTimeout`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub default: Option<Json>,
+    /// The play whose end is the answer, for the kind `child`: started with the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spawn: Option<Spawn>,
+}
+
+/// A child play to start; see [`Pause::spawn`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Spawn {
+    /// A flow of the bundle by its name, else a saved workflow by its name.
+    pub target: String,
+    /// Whether `target` is a flow of the bundle.
+    pub is_in_bundle: bool,
+    /// Its arguments, a JSON object.
+    pub inputs: Json,
+    /// The step that spawns it: the sid of the child is derived from it and the parent's.
+    pub step_key: StepKey,
 }
 
 /// See [`SpanEvent::Result`].

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::present;
 use crate::{
-    Json, LaunchNumber, PlaySid, Raised, ResumeRequest, SpanId, Timestamp, VersionSid, WorkflowSid,
+    Json, LaunchNumber, PlaySid, Raised, ResumeId, ResumeRequest, SpanId, Timestamp, VersionSid,
+    WorkflowSid,
 };
 
 /// Where a play is in its life.
@@ -163,6 +164,19 @@ pub struct PlayRecord {
     pub left_over: Vec<LeftOver>,
     /// The play that spawned this one.
     pub parent: Option<PlaySid>,
+    /// The request of the parent that the end of this play answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_request: Option<ResumeId>,
+    /// The play that this one was made of by a retry, a restart or a fork.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Whose idempotency keys its steps use: the play that was retried, so that an effect which an
+    /// earlier try left half done is recognised. None uses its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_sid: Option<PlaySid>,
+    /// When it is ended as `timed_out`; None lets it take any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
     /// The interpreter; None takes the supervisor's own choice.
     pub python: Option<String>,
     /// The working directory of its launches; None gives each a private one.
@@ -178,6 +192,67 @@ pub struct PlayRecord {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+}
+
+impl PlayRecord {
+    /// A play as it is accepted: no launch yet, nothing asked, nothing spent.
+    pub fn new(sid: PlaySid, version_sid: VersionSid, input: Json, created_at: Timestamp) -> Self {
+        Self {
+            sid,
+            revision: 0,
+            name: String::new(),
+            workflow_sid: None,
+            version_sid,
+            status: PlayStatus::Pending,
+            input,
+            output: None,
+            failure: None,
+            launch: LaunchNumber::default(),
+            asked_in_launch: LaunchNumber::default(),
+            n_open_requests: 0,
+            n_fresh_answers: 0,
+            n_launches_without_progress: 0,
+            prefill: BTreeMap::new(),
+            prefill_used: BTreeSet::new(),
+            prefill_only: false,
+            left_over: Vec::new(),
+            parent: None,
+            parent_request: None,
+            origin: None,
+            idempotency_sid: None,
+            deadline: None,
+            python: None,
+            working_dir: None,
+            cost_of_steps_usd: 0.0,
+            total_cost_usd: 0.0,
+            created_at,
+            started_at: None,
+            ended_at: None,
+        }
+    }
+}
+
+/// The play that another was made of, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Origin {
+    /// The earlier play.
+    pub play_sid: PlaySid,
+    /// What was done with it.
+    pub how: OriginKind,
+}
+
+/// How a play is made of an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OriginKind {
+    /// With its outcomes and answers, except the remembered failures.
+    Retry,
+    /// With its inputs only.
+    Restart,
+    /// With what stood before one of its spans.
+    Fork,
 }
 
 /// A remembered step that a launch did not ask for: its code took another path.
@@ -225,6 +300,12 @@ pub struct Play {
     /// The play that spawned this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_play_sid: Option<PlaySid>,
+    /// The play that this one was made of by a retry, a restart or a fork.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// When it is ended as `timed_out`; None lets it take any time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
     /// The number of its latest launch.
     pub launch: LaunchNumber,
     /// When it was accepted.
@@ -262,6 +343,8 @@ impl Play {
             left_over: record.left_over,
             total_cost_usd: record.total_cost_usd,
             parent_play_sid: record.parent,
+            origin: record.origin,
+            deadline: record.deadline,
             launch: record.launch,
             created_at: record.created_at,
             started_at: record.started_at,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::present;
 use crate::step::sha1_hex;
-use crate::{Json, Outcome, ResumeId, SpanId, Timestamp};
+use crate::{Json, Outcome, Raised, ResumeId, SpanId, Timestamp};
 
 /// The id of a resume request: `sha1(version|span_path|name|n)`, lower-case hex.
 ///
@@ -64,6 +64,19 @@ impl ResumeRequest {
     /// Whether nobody has answered yet.
     pub fn is_open(&self) -> bool {
         self.answer.is_none()
+    }
+
+    /// What the pause returns or raises when nobody answers in time.
+    pub fn outcome_on_expiry(&self) -> Outcome {
+        match &self.default {
+            Some(default) => Outcome::Returned(default.clone()),
+            None => Outcome::Raised(Raised {
+                class: "pyhero:PauseTimeout".into(),
+                message: format!("nobody answered `{}` in time", self.name),
+                traceback: String::new(),
+                args: Json::of(&[format!("nobody answered `{}` in time", self.name)]).ok(),
+            }),
+        }
     }
 }
 

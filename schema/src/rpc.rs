@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "describe")]
 use crate::Play;
 use crate::{
-    Json, LogLevel, LogLine, PlaySid, PlayStatus, ResumeId, ResumeRequest, Span, Timestamp,
+    Json, LogLevel, LogLine, PlaySid, PlayStatus, ResumeId, ResumeRequest, Span, SpanId, Timestamp,
     Workflow, WorkflowVersion,
 };
 
@@ -58,7 +58,11 @@ methods! {
     play_resume(PlayResume) -> Resumed, "Answers a request; the only way in for people, webhooks and services.";
     play_pending_resumes(PlayGet) -> Vec<ResumeRequest>, "The open requests of a play, oldest first.";
     play_prefill(PlayPrefill) -> Play, "Gives answers ahead to a play that has not ended.";
-    play_cancel(PlayGet) -> Play, "Ends a play from outside.";
+    play_cancel(PlayGet) -> Play, "Ends a play from outside, and the plays that it spawned.";
+    play_retry(PlayGet) -> Play, "Starts a play anew that did not succeed: with its outcomes and answers, without the failures it remembers.";
+    play_restart(PlayGet) -> Play, "Starts a play anew with its inputs and nothing else.";
+    play_fork(PlayFork) -> Play, "Starts a play anew with what stood before one of its spans, and perhaps other answers and outputs.";
+    play_delete(PlayGet) -> Deleted, "Removes all that is stored of a play that has ended.";
     play_logs(PlayLogs) -> LogPage, "The log lines of a play, oldest first.";
     play_spans(PlaySpans) -> SpanPage, "The spans of a play, launch by launch.";
     inbox_list(InboxList) -> InboxPage, "The open requests of all plays, oldest first.";
@@ -162,6 +166,10 @@ pub struct PlayStart {
     /// The working directory of the launches, absolute; None gives each a private one.
     #[serde(default)]
     pub working_dir: Option<String>,
+    /// How long the play may take in all, waiting included, in milliseconds, before it is ended as
+    /// `timed_out`; None leaves that to the flow.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
 }
 
 /// Parameters of the methods that need only a play.
@@ -171,6 +179,33 @@ pub struct PlayStart {
 pub struct PlayGet {
     /// The play.
     pub play_sid: PlaySid,
+}
+
+/// Parameters of `play_fork`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlayFork {
+    /// The play.
+    pub play_sid: PlaySid,
+    /// The span to begin at: what completed before it first began is kept, it and all after it run
+    /// anew. None keeps everything.
+    #[serde(default)]
+    pub from_span: Option<SpanId>,
+    /// Other answers than those given: name or id of an answered request → payload.
+    #[serde(default)]
+    pub answers: BTreeMap<String, Json>,
+    /// Other outputs than those remembered: span of a completed step → what it is to return.
+    #[serde(default)]
+    pub outputs: BTreeMap<SpanId, Json>,
+}
+
+/// Result of `play_delete`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Deleted {
+    /// Always true; a refusal is an error.
+    pub ok: bool,
 }
 
 /// Parameters of `play_list`.

@@ -98,6 +98,16 @@ pub struct OutcomeRecord {
     pub span_id: SpanId,
     /// The launch that ran it.
     pub launch: LaunchNumber,
+    /// The place of its `step_output` among the frames of that launch. With the launch it tells in which
+    /// order steps completed.
+    #[serde(default)]
+    pub seq: u64,
+    /// Whether an undo is registered for it: it is handed to every launch, wherever it stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compensable: bool,
+    /// Whether it is a plan, to be frozen into a version that is saved from the play.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plan: bool,
     /// What is replayed.
     pub outcome: Outcome,
 }

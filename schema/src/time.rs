@@ -15,4 +15,10 @@ impl Timestamp {
     pub fn micros_since(self, earlier: Self) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
+
+    /// The moment so many microseconds later; the last one there is where the sum is beyond it.
+    #[must_use]
+    pub fn after_micros(self, micros: u64) -> Self {
+        Self(self.0.saturating_add_unsigned(micros))
+    }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -171,33 +171,16 @@ async fn fill(store: &SledStore) {
 }
 
 fn play() -> PlayRecord {
+    let input = Json::of(&BTreeMap::from([("text", HOSTILE)])).unwrap();
     PlayRecord {
-        sid: PlaySid::new(PLAY),
         revision: 1,
         name: HOSTILE.into(),
-        workflow_sid: None,
-        version_sid: VersionSid::new("00"),
         status: PlayStatus::AwaitingResume,
-        input: Json::of(&BTreeMap::from([("text", HOSTILE)])).unwrap(),
-        output: None,
-        failure: None,
         launch: LaunchNumber(1),
         asked_in_launch: LaunchNumber(1),
         n_open_requests: 1,
-        n_fresh_answers: 0,
-        n_launches_without_progress: 0,
-        prefill: BTreeMap::new(),
-        prefill_used: BTreeSet::new(),
-        prefill_only: false,
-        left_over: Vec::new(),
-        parent: None,
-        python: None,
-        working_dir: None,
-        cost_of_steps_usd: 0.0,
-        total_cost_usd: 0.0,
-        created_at: Timestamp(1),
         started_at: Some(Timestamp(1)),
-        ended_at: None,
+        ..PlayRecord::new(PlaySid::new(PLAY), VersionSid::new("00"), input, Timestamp(1))
     }
 }
 

@@ -15,6 +15,8 @@ pub struct LaunchEnd {
     pub result: Option<FlowResult>,
     /// Whether it stored an outcome or a request that was not there before.
     pub has_progressed: bool,
+    /// Whether it was ended because a step ran out of time; the outcome of the step is stored.
+    pub was_timed_out: bool,
     /// The remembered steps it did not ask for.
     pub left_over: Vec<LeftOver>,
     /// The innermost span that was open.

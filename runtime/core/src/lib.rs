@@ -12,6 +12,7 @@ mod launch_end;
 pub mod answer;
 pub mod prefill;
 pub mod replay;
+pub mod rerun;
 
 pub use launch_end::{Cost, Exit, LaunchEnd};
 pub use lifecycle::{Decision, Effect, Event, Refusal, Transition, apply};

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use hero_schema::frame::FlowResult;
 use hero_schema::{
-    Answer, Answerer, Failure, Json, LaunchNumber, Outcome, PlayRecord, PlayStatus, ResumeRequest,
-    Timestamp, exit,
+    Answer, Answerer, Failure, Json, LaunchNumber, Outcome, PlayRecord, PlayStatus, RequestKind,
+    ResumeRequest, Timestamp, exit,
 };
 
 use crate::launch_end::{Exit, LaunchEnd, RELAUNCHES_WITHOUT_PROGRESS_MAX};
@@ -38,6 +38,11 @@ pub enum Event {
         /// Who answers.
         by: Answerer,
     },
+    /// The time of a stored request is over.
+    Expired {
+        /// The request as it is stored.
+        request: ResumeRequest,
+    },
     /// Answers are given ahead.
     Prefilled {
         /// Pause name or glob → payload.
@@ -49,6 +54,13 @@ pub enum Event {
         launch: LaunchNumber,
         /// How it ended.
         end: LaunchEnd,
+    },
+    /// A launch says how long the play may take.
+    DeadlineSet {
+        /// Which launch.
+        launch: LaunchNumber,
+        /// How long, from the play's first launch on, in microseconds.
+        timeout_micros: u64,
     },
     /// The play's time is over.
     DeadlinePassed,
@@ -62,8 +74,10 @@ impl Event {
             Self::LaunchDue => "launch due",
             Self::Asked { .. } => "asked",
             Self::Answered { .. } => "answered",
+            Self::Expired { .. } => "expired",
             Self::Prefilled { .. } => "prefilled",
             Self::LaunchEnded { .. } => "launch ended",
+            Self::DeadlineSet { .. } => "deadline set",
             Self::DeadlinePassed => "deadline passed",
             Self::CancelRequested => "cancel requested",
         }
@@ -130,6 +144,9 @@ pub enum Refusal {
         /// When.
         resumed_at: Timestamp,
     },
+    /// The request is answered by the end of a child play and by nothing else.
+    #[error("the request is answered by the end of a child play and by nothing else")]
+    ChildOnly,
     /// The answer does not fit the schema of its request.
     #[error("the answer does not fit: {0}")]
     Misfit(#[from] answer::Misfit),
@@ -160,8 +177,18 @@ pub fn apply(play: &PlayRecord, event: Event, now: Timestamp) -> Result<Decision
             Some(answer) if answer.outcome == outcome => Ok(Decision::NoChange),
             Some(answer) => Err(Refusal::Conflict { resumed_at: answer.resumed_at }),
             None if status.is_ended() => Err(Refusal::Ended { status }),
+            None if request.kind == RequestKind::Child && by != Answerer::Child => {
+                Err(Refusal::ChildOnly)
+            }
             None => answered(play.clone(), request, outcome, by, now),
         },
+
+        (Pending | Running | AwaitingResume, Event::Expired { request }) if request.is_open() => {
+            let outcome = request.outcome_on_expiry();
+            answered(play.clone(), request, outcome, Answerer::Timer, now)
+        }
+        // Someone answered in time, or nobody waits for it any more.
+        (_, Event::Expired { .. }) => Ok(Decision::NoChange),
 
         (Pending | Running | AwaitingResume, Event::Prefilled { entries }) => {
             let mut play = play.clone();
@@ -179,16 +206,22 @@ pub fn apply(play: &PlayRecord, event: Event, now: Timestamp) -> Result<Decision
             Ok(stopped(play.clone(), PlayStatus::Cancelled, now))
         }
         (PlayStatus::Cancelled, Event::CancelRequested) => Ok(Decision::NoChange),
+        (Running, Event::DeadlineSet { launch, timeout_micros }) => {
+            is_current(play, launch)?;
+            Ok(deadline_set(play.clone(), timeout_micros, now))
+        }
         (Pending | Running | AwaitingResume, Event::DeadlinePassed) => {
             Ok(stopped(play.clone(), PlayStatus::TimedOut, now))
         }
         (status, Event::CancelRequested | Event::Prefilled { .. }) => {
             Err(Refusal::Ended { status })
         }
+        (status, Event::DeadlineSet { .. }) if status.is_ended() => Err(Refusal::Ended { status }),
 
-        (status, event @ (Event::LaunchDue | Event::DeadlinePassed)) => {
-            Err(Refusal::Illegal { status, event: event.word() })
-        }
+        (
+            status,
+            event @ (Event::LaunchDue | Event::DeadlinePassed | Event::DeadlineSet { .. }),
+        ) => Err(Refusal::Illegal { status, event: event.word() }),
     }
 }
 
@@ -221,7 +254,11 @@ fn asked_in(
     }
     let is_new = stored.is_none();
     let mut request = stored.unwrap_or(asked);
-    let entry = prefill::find(&play.prefill, &request.name).map(|(p, v)| (p.to_owned(), v.clone()));
+    let takes_prefill = matches!(request.kind, RequestKind::Pause | RequestKind::Callback);
+    let entry = match takes_prefill {
+        true => prefill::find(&play.prefill, &request.name).map(|(p, v)| (p.to_owned(), v.clone())),
+        false => None,
+    };
     if let Some((pattern, payload)) = entry {
         if let Err(misfit) = answer::check(request.schema.as_ref(), &payload) {
             let failure = failure::prefill_mismatch(&request, &pattern, &misfit);
@@ -236,7 +273,7 @@ fn asked_in(
         });
         return Ok(change(play, Some(request), []));
     }
-    if play.prefill_only {
+    if play.prefill_only && takes_prefill {
         let failure = failure::prefill_missing(&request);
         return Ok(failed_at_pause(play, failure, now));
     }
@@ -279,6 +316,11 @@ fn launch_ended(mut play: PlayRecord, end: LaunchEnd, now: Timestamp) -> Decisio
     play.cost_of_steps_usd += end.cost.of_steps_usd;
     play.total_cost_usd = play.cost_of_steps_usd + end.cost.of_the_rest_usd;
     play.left_over.clone_from(&end.left_over);
+    if end.was_timed_out {
+        // What the step's time came to is remembered, and the flow goes on from there.
+        play.n_launches_without_progress = 0;
+        return relaunched(play, now);
+    }
     match (&end.exit, &end.result) {
         (Exit::Code(exit::PAUSED), _) if has_asked => paused(play, now),
         (Exit::Code(exit::PAUSED), _) => failed(play, failure::pause_without_request(&end), now),
@@ -339,6 +381,15 @@ fn failed_at_pause(play: PlayRecord, failure: Failure, now: Timestamp) -> Decisi
         }
         Decision::NoChange => Decision::NoChange,
     }
+}
+
+/// The first deadline counts: a later launch tells the same one, and its clock began with the first.
+fn deadline_set(mut play: PlayRecord, timeout_micros: u64, now: Timestamp) -> Decision {
+    if play.deadline.is_some() {
+        return Decision::NoChange;
+    }
+    play.deadline = Some(play.started_at.unwrap_or(now).after_micros(timeout_micros));
+    change(play, None, [])
 }
 
 fn stopped(mut play: PlayRecord, status: PlayStatus, now: Timestamp) -> Decision {

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use hero_schema::{LeftOver, OutcomeRecord, StepKey};
+use hero_schema::child::Compensable;
+use hero_schema::{LeftOver, Outcome, OutcomeRecord, StepKey};
 
 /// The outermost completed steps. What lies under one of them is never asked for, because its body
 /// is not entered again.
@@ -14,6 +15,28 @@ pub fn outermost(records: Vec<OutcomeRecord>) -> Vec<OutcomeRecord> {
 fn lies_under(completed: &HashSet<String>, path: &str) -> bool {
     let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
     ends.into_iter().any(|end| completed.contains(&path[..end]))
+}
+
+/// The completed steps that have an undo, in the order they completed, wherever they stand: a launch
+/// whose flow fails must undo also what lies under a completed step.
+pub fn compensable(records: &[OutcomeRecord]) -> Vec<Compensable> {
+    let mut completed: Vec<_> = records
+        .iter()
+        .filter(|record| record.compensable)
+        .filter_map(|record| match &record.outcome {
+            Outcome::Returned(output) => Some((record, output)),
+            Outcome::Raised(_) => None,
+        })
+        .collect();
+    completed.sort_by_key(|(record, _)| (record.launch, record.seq));
+    completed
+        .into_iter()
+        .map(|(record, output)| Compensable {
+            key: record.key.clone(),
+            name: record.name.clone(),
+            output: output.clone(),
+        })
+        .collect()
 }
 
 /// Names the remembered steps that a launch did not ask for.
@@ -30,7 +53,7 @@ pub fn left_over(handed: &[OutcomeRecord], not_asked_for: &[StepKey]) -> Vec<Lef
 
 #[cfg(test)]
 mod tests {
-    use hero_schema::{Json, LaunchNumber, Outcome, SpanId};
+    use hero_schema::{Json, LaunchNumber, SpanId};
 
     use super::*;
 
@@ -43,6 +66,9 @@ mod tests {
             source_hash: String::new(),
             span_id: SpanId::new("0"),
             launch: LaunchNumber(1),
+            seq: 0,
+            compensable: false,
+            plan: false,
             outcome: Outcome::Returned(Json::null()),
         }
     }
@@ -57,6 +83,32 @@ mod tests {
         ]);
         let names: Vec<_> = kept.iter().map(|record| record.name.as_str()).collect();
         assert_eq!(names, ["outer", "done"]);
+    }
+
+    #[test]
+    fn what_can_be_undone_comes_in_the_order_it_completed_and_failures_do_not() {
+        let at = |key: &str, launch: u32, seq: u64, compensable: bool| OutcomeRecord {
+            launch: LaunchNumber(launch),
+            seq,
+            compensable,
+            ..record("main/outer:aaaaaaaa", key, key)
+        };
+        let mut failed = at("failed", 1, 9, true);
+        failed.outcome = Outcome::Raised(hero_schema::Raised {
+            class: "shop:Declined".into(),
+            message: String::new(),
+            traceback: String::new(),
+            args: None,
+        });
+        let found = compensable(&[
+            at("third", 2, 1, true),
+            at("second", 1, 8, true),
+            at("plain", 1, 5, false),
+            failed,
+            at("first", 1, 4, true),
+        ]);
+        let names: Vec<_> = found.iter().map(|step| step.name.as_str()).collect();
+        assert_eq!(names, ["first", "second", "third"]);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> RpcError {
             .hint("an ended play never changes; start a new one"),
         Refusal::Conflict { .. } => RpcError::new(ErrorKind::ResumeConflict, text)
             .hint("the first answer stands; `hero_logic show` tells who gave it and when"),
+        Refusal::ChildOnly => RpcError::new(ErrorKind::IllegalTransition, text)
+            .hint("answer or cancel the child play instead"),
         Refusal::Misfit(Misfit::Payload(_)) => RpcError::new(ErrorKind::PayloadMismatch, text)
             .hint("the request is still open: answer again with a payload that fits its schema"),
         Refusal::Misfit(Misfit::Schema(_)) => RpcError::new(ErrorKind::PayloadMismatch, text).hint(

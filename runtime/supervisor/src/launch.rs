@@ -7,8 +7,7 @@ use std::time::Duration;
 use hero_core::{Cost, Event, Exit, LaunchEnd, replay};
 use hero_schema::child::LaunchOrder;
 use hero_schema::{
-    LogLevel, LogStream, OutcomeRecord, PlayRecord, ResumeRequest, SpanStatus, WorkflowVersion,
-    env, exit,
+    LogLevel, LogStream, OutcomeRecord, PlayRecord, ResumeRequest, SpanStatus, env, exit,
 };
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
@@ -60,6 +59,7 @@ fn not_started(reason: String) -> LaunchEnd {
         exit: Exit::NotStarted(reason),
         result: None,
         has_progressed: false,
+        was_timed_out: false,
         left_over: Vec::new(),
         open_span: None,
         last_words: String::new(),
@@ -95,13 +95,24 @@ impl<'a> Launch<'a> {
             let record = format!("version `{}`", play.version_sid);
             hero_store::Error::Damaged { record, reason: "it is missing".into() }
         })?;
-        let handed = replay::outermost(shared.store.outcomes(&play.sid).await?);
+        let outcomes = shared.store.outcomes(&play.sid).await?;
+        let compensations = replay::compensable(&outcomes);
+        let handed = replay::outermost(outcomes);
         let requests = shared.store.requests(&play.sid).await?;
         let token = ulid::Ulid::generate().to_string();
         let settings = &shared.settings;
         let bundle_dir = bundle::unpack(&settings.bundles_dir, &version)?;
         let dir = LaunchDir::create(&settings.run_dir, &play.sid, play.launch)?;
-        let files = write_files(dir, &play, &version, &bundle_dir, &token, &handed, &requests)?;
+        let order = LaunchOrder {
+            token: token.clone(),
+            bundle_dir: bundle_dir.to_string_lossy().into_owned(),
+            entry: version.bundle.entry.clone(),
+            flow: version.bundle.flow.clone(),
+            inputs: play.input.clone(),
+            idempotency_sid: play.idempotency_sid.clone().unwrap_or_else(|| play.sid.clone()),
+            compensations,
+        };
+        let files = write_files(dir, &play, &order, &handed, &requests)?;
         let named = play.python.as_deref().map(Path::new);
         let python = interpreter::choose(named, settings.python.as_deref());
         let log = LogBook::new(shared.store.clone(), play.sid.clone(), play.launch);
@@ -193,6 +204,7 @@ impl<'a> Launch<'a> {
             exit,
             result: recorded.result,
             has_progressed: recorded.has_progressed,
+            was_timed_out: false,
             left_over,
             open_span: recorded.open_span,
             last_words,
@@ -236,26 +248,17 @@ pub(crate) fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsStr
 fn write_files(
     dir: LaunchDir,
     play: &PlayRecord,
-    version: &WorkflowVersion,
-    bundle_dir: &Path,
-    token: &str,
+    order: &LaunchOrder,
     handed: &[OutcomeRecord],
     requests: &[ResumeRequest],
 ) -> Result<Files, Error> {
-    let order = LaunchOrder {
-        token: token.to_owned(),
-        bundle_dir: bundle_dir.to_string_lossy().into_owned(),
-        entry: version.bundle.entry.clone(),
-        flow: version.bundle.flow.clone(),
-        inputs: play.input.clone(),
-    };
     let working_dir = match play.working_dir.as_ref().map(PathBuf::from).filter(|dir| dir.is_dir())
     {
         Some(dir) => dir,
         None => dir.work_dir()?,
     };
     Ok(Files {
-        order: dir.write_order(&order)?,
+        order: dir.write_order(order)?,
         steps: dir.write_steps(handed)?,
         resumes: dir.write_resumes(requests)?,
         working_dir,

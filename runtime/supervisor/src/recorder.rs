@@ -152,6 +152,7 @@ impl Recorder {
             SpanEvent::SpanTag(tag) => self.span_tag(tag),
             SpanEvent::StepOutput(step) => replies.push_back(self.step_output(frame.seq, step)),
             SpanEvent::Pause(pause) => replies.push_back(self.pause(frame.seq, pause)),
+            SpanEvent::StepDeadline(_) | SpanEvent::PlayDeadline(_) => {}
             SpanEvent::Result(result) => self.result = Some(result),
         }
     }
@@ -214,6 +215,9 @@ impl Recorder {
             source_hash: step.source_hash,
             span_id: step.span_id,
             launch: self.launch,
+            seq,
+            compensable: step.compensable,
+            plan: step.plan,
             outcome: step.outcome,
         };
         let mut batch = self.fenced(vec![Write::Outcome(self.play.clone(), Box::new(record))]);

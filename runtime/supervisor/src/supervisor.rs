@@ -193,33 +193,16 @@ impl Supervisor {
                 sid
             }
         };
+        let sid = PlaySid::new(ulid::Ulid::generate().to_string().to_lowercase());
         let accepted = PlayRecord {
-            sid: PlaySid::new(ulid::Ulid::generate().to_string().to_lowercase()),
-            revision: 0,
             name: new.name,
             workflow_sid: new.workflow_sid,
-            version_sid,
-            status: PlayStatus::Pending,
-            input: new.input,
-            output: None,
-            failure: None,
-            launch: LaunchNumber::default(),
-            asked_in_launch: LaunchNumber::default(),
-            n_open_requests: 0,
-            n_fresh_answers: 0,
-            n_launches_without_progress: 0,
             prefill: new.prefill,
-            prefill_used: std::collections::BTreeSet::new(),
             prefill_only: new.prefill_only,
-            left_over: Vec::new(),
             parent: new.parent,
             python: new.python,
             working_dir: new.working_dir,
-            cost_of_steps_usd: 0.0,
-            total_cost_usd: 0.0,
-            created_at: now,
-            started_at: None,
-            ended_at: None,
+            ..PlayRecord::new(sid, version_sid, new.input, now)
         };
         // Accepted and launched in one commit: nobody could see the moment between.
         let Decision::Change(transition) = hero_core::apply(&accepted, Event::LaunchDue, now)?

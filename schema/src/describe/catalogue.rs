@@ -3,20 +3,21 @@
 use schemars::{JsonSchema, SchemaGenerator};
 
 use super::{ErrorData, ErrorObject};
-use crate::child::LaunchOrder;
+use crate::child::{Compensable, LaunchOrder};
 use crate::frame::{
-    FlowResult, Frame, Hello, Pause, Reply, SpanEnd, SpanEvent, SpanLog, SpanStart, SpanTag,
-    StepOutput,
+    FlowResult, Frame, Hello, Pause, PlayDeadline, Reply, SpanEnd, SpanEvent, SpanLog, SpanStart,
+    SpanTag, Spawn, StepDeadline, StepOutput,
 };
 use crate::rpc::{
-    InboxItem, InboxPage, LogPage, PlayPage, PlaySummary, Resumed, SpanPage, Stats, Until,
+    Deleted, InboxItem, InboxPage, LogPage, PlayPage, PlaySummary, Resumed, SpanPage, Stats, Until,
     WorkflowDetail, WorkflowPage,
 };
 use crate::{
     Answerer, Bundle, ErrorKind, Failure, FailureKind, FieldType, FlowField, FlowSignature,
-    LaunchNumber, LeftOver, LogLevel, LogLine, LogStream, Outcome, OutcomeRecord, Play, PlaySid,
-    PlayStatus, Raised, RequestKind, ResumeId, ResumeRequest, Span, SpanId, SpanKind, SpanStatus,
-    StepKey, Timestamp, VersionSid, Workflow, WorkflowSid, WorkflowVersion,
+    LaunchNumber, LeftOver, LogLevel, LogLine, LogStream, Origin, OriginKind, Outcome,
+    OutcomeRecord, Play, PlaySid, PlayStatus, Raised, RequestKind, ResumeId, ResumeRequest, Span,
+    SpanId, SpanKind, SpanStatus, StepKey, Timestamp, VersionSid, Workflow, WorkflowSid,
+    WorkflowVersion,
 };
 
 /// What a store keeps under an id of its own, and shows whole.
@@ -42,16 +43,16 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
             Timestamp, PlaySid, LaunchNumber, WorkflowSid, VersionSid, SpanId, StepKey, ResumeId),
         section!("Workflows":
             Workflow, WorkflowVersion, Bundle, FlowSignature, FlowField, FieldType),
-        section!("Plays": Play, PlayStatus, Failure, FailureKind, LeftOver),
+        section!("Plays": Play, PlayStatus, Failure, FailureKind, LeftOver, Origin, OriginKind),
         section!("Pauses and their answers": ResumeRequest, RequestKind, Answerer),
         section!("Steps": Outcome, Raised, OutcomeRecord),
         section!("Spans and log lines":
             Span, SpanKind, SpanStatus, LogLine, LogStream, LogLevel),
         section!("The child contract: what a launch is handed, says and hears":
-            LaunchOrder, Frame, SpanEvent, Hello, SpanStart, SpanEnd, SpanLog, SpanTag, StepOutput,
-            Pause, FlowResult, Reply),
+            LaunchOrder, Compensable, Frame, SpanEvent, Hello, SpanStart, SpanEnd, SpanLog, SpanTag, StepOutput,
+            StepDeadline, PlayDeadline, Pause, Spawn, FlowResult, Reply),
         section!("RPC: results and errors":
-            WorkflowDetail, WorkflowPage, PlayPage, PlaySummary, Until, Resumed, LogPage, SpanPage,
+            WorkflowDetail, WorkflowPage, PlayPage, PlaySummary, Until, Resumed, Deleted, LogPage, SpanPage,
             InboxPage, InboxItem, Stats, ErrorObject, ErrorData, ErrorKind),
     ]
 }

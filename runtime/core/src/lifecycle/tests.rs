@@ -174,6 +174,59 @@ fn a_refusal_prints_the_status_and_the_event() {
 }
 
 #[test]
+fn a_launch_ended_for_a_step_that_ran_out_of_time_is_followed_by_another_however_it_ended() {
+    for exit in [Exit::Code(0), Exit::Code(1), Exit::Code(75), Exit::Signal(15, "SIGTERM".into())] {
+        let play = play(PlayStatus::Running);
+        let end = LaunchEnd { exit, was_timed_out: true, ..launch_end() };
+        let transition = transition(&play, Event::LaunchEnded { launch: CURRENT, end });
+        assert_eq!(transition.play.status, PlayStatus::Running);
+        assert_eq!(transition.effects, [Effect::Launch(CURRENT.next())]);
+    }
+}
+
+#[test]
+fn a_request_that_expires_takes_its_default_or_raises() {
+    let (play, mut default) = (play(PlayStatus::AwaitingResume), request("approve"));
+    default.default = Some(Json::null());
+    let expired =
+        |request| transition(&play, Event::Expired { request }).request.expect("answered");
+    let answer = expired(default).answer.expect("answered");
+    assert_eq!(answer.outcome, Outcome::Returned(Json::null()));
+    assert_eq!(answer.resumed_by, Answerer::Timer);
+    let Outcome::Raised(raised) = expired(request("approve")).answer.expect("answered").outcome
+    else {
+        panic!("without a default it raises");
+    };
+    assert_eq!(raised.class, "pyhero:PauseTimeout");
+}
+
+#[test]
+fn the_time_of_a_play_runs_from_its_first_launch() {
+    let (play, event) = situation(PlayStatus::Running, "deadline set");
+    assert_eq!(after(&play, event).deadline, Some(Timestamp(1 + 5)));
+}
+
+#[test]
+fn timers_and_children_take_no_prefill_and_children_no_answer_from_outside() {
+    for kind in [RequestKind::Timer, RequestKind::Retry, RequestKind::Child] {
+        let mut play = play(PlayStatus::Running);
+        play.prefill.insert("*".into(), json("7"));
+        play.prefill_only = true;
+        let asked = ResumeRequest { kind, ..request("sleep") };
+        let event = Event::Asked { launch: CURRENT, asked, stored: None };
+        assert_eq!(told(&apply(&play, event, NOW)), "running asked");
+    }
+    let event = |by| Event::Answered {
+        request: ResumeRequest { kind: RequestKind::Child, ..request("child") },
+        outcome: Outcome::Returned(json("7")),
+        by,
+    };
+    let play = play(PlayStatus::AwaitingResume);
+    assert_eq!(told(&apply(&play, event(Answerer::Rpc { uid: 0 }), NOW)), "child only");
+    assert_eq!(told(&apply(&play, event(Answerer::Child), NOW)), "running answered +launch");
+}
+
+#[test]
 fn the_first_launch_starts_the_clock_and_later_ones_leave_it() {
     let first = after(&play(PlayStatus::Pending), Event::LaunchDue);
     assert_eq!(first.started_at, Some(NOW));
@@ -182,7 +235,7 @@ fn the_first_launch_starts_the_clock_and_later_ones_leave_it() {
 }
 
 /// The rows of the first table.
-const EVENTS: [&str; 16] = [
+const EVENTS: [&str; 20] = [
     "launch due",
     "asked",
     "asked, stale launch",
@@ -194,9 +247,13 @@ const EVENTS: [&str; 16] = [
     "answer that does not fit",
     "the same answer again",
     "another answer",
+    "expired",
+    "expired, answered before",
     "prefilled",
     "launch ended",
     "launch ended, stale launch",
+    "deadline set",
+    "deadline set, known",
     "deadline passed",
     "cancel requested",
 ];
@@ -240,6 +297,15 @@ fn situation(status: PlayStatus, name: &str) -> (PlayRecord, Event) {
         "answer that does not fit" => answer(None, "\"x\""),
         "the same answer again" => answer(Some(answered), " 7 "),
         "another answer" => answer(Some(answered), "8"),
+        "expired" => Event::Expired { request },
+        "expired, answered before" => {
+            Event::Expired { request: ResumeRequest { answer: Some(answered), ..request } }
+        }
+        "deadline set" => Event::DeadlineSet { launch: current, timeout_micros: 5 },
+        "deadline set, known" => {
+            play.deadline = Some(Timestamp(7));
+            Event::DeadlineSet { launch: current, timeout_micros: 5 }
+        }
         "prefilled" => Event::Prefilled { entries: BTreeMap::from([("app*".into(), json("7"))]) },
         "launch ended" => ended(Exit::Code(exit::SUCCESS), result("returned")),
         "launch ended, stale launch" => {
@@ -282,6 +348,7 @@ fn refusal_word(refusal: &Refusal) -> &'static str {
         Refusal::StaleLaunch { .. } => "stale",
         Refusal::Conflict { .. } => "conflict",
         Refusal::Misfit(_) => "misfit",
+        Refusal::ChildOnly => "child only",
     }
 }
 
@@ -343,6 +410,7 @@ fn launch_end() -> LaunchEnd {
         exit: Exit::Code(exit::SUCCESS),
         result: None,
         has_progressed: false,
+        was_timed_out: false,
         left_over: Vec::new(),
         open_span: Some(SpanId::new("open")),
         last_words: String::new(),
@@ -400,32 +468,16 @@ fn request(name: &str) -> ResumeRequest {
 
 fn play(status: PlayStatus) -> PlayRecord {
     let was_launched = status != PlayStatus::Pending;
+    let (sid, version) = (PlaySid::new("01p"), VersionSid::new("0001"));
     PlayRecord {
-        sid: PlaySid::new("01p"),
         revision: 10,
         name: "release".into(),
         workflow_sid: Some(WorkflowSid::new("01w")),
-        version_sid: VersionSid::new("0001"),
         status,
-        input: Json::empty_object(),
-        output: None,
-        failure: None,
         launch: if was_launched { CURRENT } else { LaunchNumber(0) },
-        asked_in_launch: LaunchNumber(0),
         n_open_requests: u32::from(status == PlayStatus::AwaitingResume),
-        n_fresh_answers: 0,
-        n_launches_without_progress: 0,
-        prefill: BTreeMap::new(),
-        prefill_used: Default::default(),
-        prefill_only: false,
-        left_over: Vec::new(),
-        parent: None,
-        python: None,
-        working_dir: None,
-        cost_of_steps_usd: 0.0,
-        total_cost_usd: 0.0,
-        created_at: Timestamp(0),
         started_at: was_launched.then_some(Timestamp(1)),
         ended_at: status.is_ended().then_some(Timestamp(2)),
+        ..PlayRecord::new(sid, version, Json::empty_object(), Timestamp(0))
     }
 }

@@ -137,32 +137,12 @@ fn workflow(version: &WorkflowVersion) -> Workflow {
 
 fn play(sid: &str, name: &str, status: PlayStatus, version: &VersionSid) -> PlayRecord {
     PlayRecord {
-        sid: PlaySid::new(sid),
         revision: 1,
         name: name.into(),
-        workflow_sid: None,
-        version_sid: version.clone(),
         status,
-        input: Json::empty_object(),
-        output: None,
-        failure: None,
         launch: LaunchNumber(1),
-        asked_in_launch: LaunchNumber::default(),
-        n_open_requests: 0,
-        n_fresh_answers: 0,
-        n_launches_without_progress: 0,
-        prefill: BTreeMap::new(),
-        prefill_used: std::collections::BTreeSet::new(),
-        prefill_only: false,
-        left_over: Vec::new(),
-        parent: None,
-        python: None,
-        working_dir: None,
-        cost_of_steps_usd: 0.0,
-        total_cost_usd: 0.0,
-        created_at: Timestamp(1),
         started_at: Some(Timestamp(1)),
-        ended_at: None,
+        ..PlayRecord::new(PlaySid::new(sid), version.clone(), Json::empty_object(), Timestamp(1))
     }
 }
 

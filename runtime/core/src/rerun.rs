@@ -1,0 +1,218 @@
+//! What a play takes over from an earlier one that it retries or forks.
+
+use std::collections::HashSet;
+
+use hero_schema::{
+    Answer, Json, LaunchNumber, Outcome, OutcomeRecord, ResumeId, ResumeRequest, SpanId, StepKey,
+};
+
+/// Marks the part of a path under which a step is undone: `main/~<step key>`. No name begins with it.
+const UNDO: &str = "/~";
+
+/// What of a play's memory goes into another play.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// Steps that are not run again.
+    pub outcomes: Vec<OutcomeRecord>,
+    /// Questions that are not asked again.
+    pub requests: Vec<ResumeRequest>,
+}
+
+impl Memory {
+    /// What a retry keeps: everything but what failed, and what was undone.
+    ///
+    /// A step that was undone must run again, and so must every step that called it, or it would never
+    /// be reached.
+    #[must_use]
+    pub fn without_failures(self) -> Self {
+        let undone: HashSet<StepKey> = self.outcomes.iter().filter_map(undone_by).collect();
+        let undone_in: Vec<String> = self
+            .outcomes
+            .iter()
+            .filter(|record| undone.contains(&record.key))
+            .map(|record| record.parent_path.clone())
+            .collect();
+        let is_kept = |record: &OutcomeRecord| {
+            matches!(record.outcome, Outcome::Returned(_))
+                && undone_by(record).is_none()
+                && !undone.contains(&record.key)
+                && !undone_in.iter().any(|path| lies_in(path, &record.path()))
+        };
+        Self {
+            outcomes: self.outcomes.into_iter().filter(is_kept).collect(),
+            requests: self.requests.into_iter().filter(has_payload).collect(),
+        }
+    }
+
+    /// What a fork keeps: what had completed before a place in the play.
+    #[must_use]
+    pub fn before(self, place: Place, span_began: impl Fn(&SpanId) -> Option<Place>) -> Self {
+        let was_asked_before = |request: &ResumeRequest| {
+            span_began(&request.asked_at_span_id).is_some_and(|began| began < place)
+        };
+        Self {
+            outcomes: self
+                .outcomes
+                .into_iter()
+                .filter(|record| Place { launch: record.launch, seq: record.seq } < place)
+                .collect(),
+            requests: self
+                .requests
+                .into_iter()
+                .filter(|request| !request.is_open() && was_asked_before(request))
+                .collect(),
+        }
+    }
+
+    /// Puts another answer in place of the one that a question has, or adds the question with it.
+    pub fn answer(&mut self, mut request: ResumeRequest, answer: Answer) {
+        let id: ResumeId = request.id.clone();
+        self.requests.retain(|kept| kept.id != id);
+        request.answer = Some(answer);
+        self.requests.push(request);
+    }
+
+    /// Puts another output in place of the one that a step has, or adds the step with it.
+    pub fn output(&mut self, mut record: OutcomeRecord, output: Json) {
+        self.outcomes.retain(|kept| kept.key != record.key);
+        record.outcome = Outcome::Returned(output);
+        self.outcomes.push(record);
+    }
+}
+
+/// A place in the history of a play: which launch, and which frame of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The launch.
+    pub launch: LaunchNumber,
+    /// The frame.
+    pub seq: u64,
+}
+
+/// The step that this one undoes, or helps to undo.
+fn undone_by(record: &OutcomeRecord) -> Option<StepKey> {
+    let (_, undo) = record.parent_path.split_once(UNDO)?;
+    Some(StepKey::new(undo.split('/').next().unwrap_or(undo)))
+}
+
+fn has_payload(request: &ResumeRequest) -> bool {
+    let outcome = request.answer.as_ref().map(|answer| &answer.outcome);
+    matches!(outcome, Some(Outcome::Returned(_)))
+}
+
+/// Whether a path is that of a call or lies within it.
+fn lies_in(path: &str, call: &str) -> bool {
+    path.strip_prefix(call).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
+}
+
+#[cfg(test)]
+mod tests {
+    use hero_schema::{Answerer, Raised, RequestKind, Timestamp};
+
+    use super::*;
+
+    fn step(parent_path: &str, name: &str, key: &str, seq: u64) -> OutcomeRecord {
+        OutcomeRecord {
+            key: StepKey::new(key),
+            parent_path: parent_path.into(),
+            name: name.into(),
+            arguments_hash: String::new(),
+            source_hash: String::new(),
+            span_id: SpanId::new(key),
+            launch: LaunchNumber(1),
+            seq,
+            compensable: false,
+            plan: false,
+            outcome: Outcome::Returned(Json::null()),
+        }
+    }
+
+    fn raised() -> Outcome {
+        let (class, message, traceback) = ("shop:Declined".into(), String::new(), String::new());
+        Outcome::Raised(Raised { class, message, traceback, args: None })
+    }
+
+    fn question(id: &str, outcome: Option<Outcome>) -> ResumeRequest {
+        ResumeRequest {
+            id: ResumeId::new(id),
+            name: id.into(),
+            kind: RequestKind::Pause,
+            schema: None,
+            ui: None,
+            asked_at_span_id: SpanId::new(id),
+            asked_at: Timestamp(1),
+            expires_at: None,
+            default: None,
+            answer: outcome.map(answer),
+        }
+    }
+
+    fn answer(outcome: Outcome) -> Answer {
+        Answer { outcome, resumed_at: Timestamp(2), resumed_by: Answerer::Timer }
+    }
+
+    fn names(memory: &Memory) -> Vec<&str> {
+        let steps = memory.outcomes.iter().map(|record| record.name.as_str());
+        steps.chain(memory.requests.iter().map(|request| request.name.as_str())).collect()
+    }
+
+    #[test]
+    fn a_retry_drops_what_failed_and_what_nobody_answered() {
+        let failed = OutcomeRecord { outcome: raised(), ..step("main", "charge", "cc", 3) };
+        let memory = Memory {
+            outcomes: vec![step("main", "fetch", "aa", 1), failed],
+            requests: vec![
+                question("answered", Some(Outcome::Returned(Json::null()))),
+                question("expired", Some(raised())),
+                question("open", None),
+            ],
+        };
+        assert_eq!(names(&memory.without_failures()), ["fetch", "answered"]);
+    }
+
+    #[test]
+    fn a_retry_runs_again_what_was_undone_and_what_had_called_it() {
+        let memory = Memory {
+            outcomes: vec![
+                step("main", "plan", "aaaaaaaa00", 1),
+                step("main/trip:bbbbbbbb", "hotel", "cccccccc00", 2),
+                step("main/trip:bbbbbbbb", "map", "dddddddd00", 3),
+                step("main", "trip", "bbbbbbbb00", 4),
+                step("main/~cccccccc00", "cancel_hotel", "eeeeeeee00", 5),
+                step("main/~cccccccc00/cancel_hotel:eeeeeeee", "call", "ffffffff00", 6),
+            ],
+            requests: Vec::new(),
+        };
+        assert_eq!(names(&memory.without_failures()), ["plan", "map"]);
+    }
+
+    #[test]
+    fn a_fork_keeps_what_had_completed_before_the_place() {
+        let memory = Memory {
+            outcomes: vec![step("main", "first", "aa", 3), step("main", "outer", "bb", 9)],
+            requests: vec![
+                question("early", Some(Outcome::Returned(Json::null()))),
+                question("late", Some(Outcome::Returned(Json::null()))),
+                question("open", None),
+            ],
+        };
+        let place = |seq| Place { launch: LaunchNumber(1), seq };
+        let began = |span: &SpanId| Some(place(if span.as_str() == "late" { 8 } else { 4 }));
+        assert_eq!(names(&memory.before(place(6), began)), ["first", "early"]);
+    }
+
+    #[test]
+    fn other_answers_and_outputs_take_the_place_of_those_that_were() {
+        let given = |text| Outcome::Returned(Json::parse(text).expect("JSON"));
+        let mut memory = Memory {
+            outcomes: vec![step("main", "fetch", "aa", 1)],
+            requests: vec![question("approve", Some(given("true")))],
+        };
+        memory.answer(question("approve", None), answer(given("false")));
+        memory.output(step("main", "fetch", "aa", 1), Json::parse("[7]").expect("JSON"));
+        assert_eq!(names(&memory), ["fetch", "approve"]);
+        assert_eq!(memory.outcomes[0].outcome, given("[7]"));
+        let stands = memory.requests[0].answer.as_ref().map(|answer| &answer.outcome);
+        assert_eq!(stands, Some(&given("false")));
+    }
+}
