@@ -49,6 +49,10 @@ check: need-cargo $(VENV)/.tools ## What every commit passes: format, lints, qui
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo test --workspace --locked --quiet
 
+.PHONY: torture
+torture: install ## The faults, as often as before a release; takes hours
+	HERO_TORTURE=1 $(BIN)/pytest tests/faults
+
 .PHONY: fmt
 fmt: need-cargo $(VENV)/.tools ## Formats everything
 	cargo fmt --all
@@ -78,7 +82,8 @@ test-types: install
 	cd pyhero && ../$(BIN)/mypy src tests/typing
 	cd pyhero && ../$(BIN)/pyright --pythonpath ../$(BIN)/python
 	$(BIN)/stubtest pyhero._native
-	$(BIN)/mypy --strict tests/*.py tests/support
+	$(BIN)/mypy --strict --exclude /flows/ tests/*.py tests/support tests/faults
+	cd tests/faults/flows && $(CURDIR)/$(BIN)/mypy --strict --explicit-package-bases *.py
 
 .PHONY: test-python
 test-python: install

@@ -15,6 +15,11 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
+def children_of(parent: int) -> list[int]:
+    """The living processes that this one has started."""
+    return [pid for pid in _all_pids() if _parent_of(pid) == parent and is_alive(pid)]
+
+
 def belonging_to(home: Path) -> list[int]:
     """Every process that carries this directory in its environment or on its command line."""
     mark = str(home).encode()
@@ -26,6 +31,13 @@ def kill_all(home: Path) -> None:
     for pid in belonging_to(home):
         with suppress(ProcessLookupError):  # It may end by itself meanwhile.
             os.kill(pid, signal.SIGKILL)
+
+
+def _parent_of(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
 
 
 def _all_pids() -> list[int]:

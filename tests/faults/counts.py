@@ -1,0 +1,37 @@
+"""How many faults a run brings about, and the seed that it takes all its chances from.
+
+`HERO_TORTURE=1` (`make torture`) takes the counts of a release; `HERO_SEED=n` repeats a run.
+"""
+
+import os
+import random
+
+IS_TORTURE = os.environ.get("HERO_TORTURE") == "1"
+
+SEED = int(os.environ.get("HERO_SEED") or random.SystemRandom().randrange(1_000_000))
+
+
+def faults(quick: int, torture: int) -> int:
+    """The number for this run."""
+    return torture if IS_TORTURE else quick
+
+
+def chances(name: str) -> random.Random:
+    """A source of chance of its own for each test, so that one test alone repeats as well."""
+    return random.Random(f"{SEED} {name}")
+
+
+SUPERVISOR_KILLS = faults(50, 2_000)
+EMBEDDED_KILLS = faults(8, 100)
+POINTS = faults(32, 1_000_000)
+"""At how many system calls a server is killed; never more than a run of the scenario has."""
+CHILD_DEATHS = faults(60, 2_000)
+KILLS_BEFORE_ACK = faults(50, 1_000)
+KILLS_BEHIND_ACK = faults(50, 1_000)
+KILLS_OF_BOTH = faults(20, 300)
+SERVER_RACES = faults(20, 200)
+RESUME_RACES = faults(200, 20_000)
+ODD_RESUMES = faults(50, 500)
+CHILD_TRICKS = faults(1, 20)
+"""How often each trick of a child is played."""
+ORPHANS = faults(20, 300)
