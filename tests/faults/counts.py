@@ -23,8 +23,10 @@ def chances(name: str) -> random.Random:
 
 SUPERVISOR_KILLS = faults(50, 2_000)
 EMBEDDED_KILLS = faults(8, 100)
-POINTS = faults(32, 1_000_000)
+POINTS = faults(100, 1_000_000)
 """At how many system calls a server is killed; never more than a run of the scenario has."""
+POINT_ROUNDS = faults(1, 20)
+"""How often at each."""
 CHILD_DEATHS = faults(60, 2_000)
 KILLS_BEFORE_ACK = faults(50, 1_000)
 KILLS_BEHIND_ACK = faults(50, 1_000)
