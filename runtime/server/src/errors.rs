@@ -57,6 +57,10 @@ pub(crate) fn of_store(error: hero_store::Error) -> RpcError {
             .hint("hand back the `next_cursor` of the page before, unchanged"),
         E::Format { .. } => RpcError::new(ErrorKind::StoreUnavailable, text)
             .hint("install the version that wrote it, or a newer one"),
+        E::DamagedStore { .. } => RpcError::new(ErrorKind::StoreUnavailable, text)
+            .hint("`hero_logic doctor` says what is lost, and changes nothing"),
+        E::NoSpace { .. } => RpcError::new(ErrorKind::StoreUnavailable, text)
+            .hint("free some space; what was accepted before goes on meanwhile"),
         E::Closed => RpcError::new(ErrorKind::ShuttingDown, text),
         E::Conflict { .. } | E::Fenced { .. } => {
             RpcError::new(ErrorKind::IllegalTransition, text).hint("read it again and try again")

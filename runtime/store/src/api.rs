@@ -1,5 +1,6 @@
 //! The trait, and the words it is spoken in.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -88,6 +89,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// The store's clock: the only one that stored times are taken from.
     fn now(&self) -> Timestamp;
+
+    /// Whether there is room for a new play. What is acknowledged already may still be finished where
+    /// there is not.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`] where the disk is nearly full.
+    async fn has_room(&self) -> Result<(), Error>;
 
     /// Makes everything posted durable and gives the directory free.
     ///
@@ -186,6 +194,22 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
     /// Whether more items are there already.
     pub has_more: bool,
+    /// What belongs to this page and is damaged: which record, and how that shows. It counts towards
+    /// the limit.
+    pub damaged: Vec<String>,
+}
+
+/// A number of bytes for people.
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes @ 0..1024 => write!(f, "{bytes} B"),
+            bytes @ 1024..0x10_0000 => write!(f, "{} KiB", bytes >> 10),
+            bytes => write!(f, "{}.{} MiB", bytes >> 20, (bytes >> 10) % 1024 * 10 / 1024),
+        }
+    }
 }
 
 /// Why a store cannot do what it was asked.
@@ -222,6 +246,30 @@ pub enum Error {
         record: String,
         /// How that shows.
         reason: String,
+    },
+    /// A directory that cannot be opened without losing something of what it held.
+    #[error(
+        "the store in `{}` is damaged: {reason}; `hero_logic doctor --repair` saves what is readable",
+        dir.display()
+    )]
+    DamagedStore {
+        /// The directory.
+        dir: PathBuf,
+        /// How that shows.
+        reason: String,
+    },
+    /// The disk is nearly full.
+    #[error(
+        "there is no room in `{}`: {} are free, and {} are needed",
+        dir.display(), Bytes(*free_bytes), Bytes(*needed_bytes)
+    )]
+    NoSpace {
+        /// The directory.
+        dir: PathBuf,
+        /// What is free.
+        free_bytes: u64,
+        /// What must be free.
+        needed_bytes: u64,
     },
     /// The directory was written by a newer version of this program.
     #[error("`{}` has format {found}, and this program knows up to {known}", dir.display())]

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use crate::Error;
 
-/// A key and its value.
-pub type Pair = (Vec<u8>, Vec<u8>);
+/// A key and its value; [`Error::Damaged`] where only the key can be read.
+pub type Pair = (Vec<u8>, Result<Vec<u8>, Error>);
 
 /// What is to happen to each key: a new value, or None to remove it.
 pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -43,6 +43,14 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// Whether the changes are there is unknown.
     fn apply(&self, changes: Changes) -> Result<(), Error>;
+
+    /// Whether there is room for a new play.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`].
+    fn has_room(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Makes everything applied so far survive a power cut.
     ///

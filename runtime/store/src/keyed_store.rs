@@ -1,6 +1,7 @@
 //! The store over an ordered set of pairs.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use hero_schema::{
@@ -19,6 +20,9 @@ use crate::{Batch, Due, Engine, Error, Page, PageQuery, PlayQuery, Store, clock,
 /// How many news a receiver may fall behind before it is told that it lags.
 const NEWS_KEPT: usize = 4096;
 
+/// How many damages are logged: whoever has more needs no longer list.
+const DAMAGES_TOLD_MAX: usize = 1000;
+
 /// A [`Store`] over any [`Engine`]: see [`crate::MemoryStore`] and [`crate::SledStore`].
 ///
 /// Dropped without `close`, it stores what was posted, makes no promise about it, and gives the
@@ -27,6 +31,8 @@ pub struct KeyedStore<E: Engine> {
     engine: Shared<E>,
     committer: Committer,
     news: broadcast::Sender<PlaySid>,
+    /// The damages that were logged: each is once, however often it is met.
+    told: Mutex<HashSet<String>>,
 }
 
 impl<E: Engine> KeyedStore<E> {
@@ -38,13 +44,43 @@ impl<E: Engine> KeyedStore<E> {
         let engine = Arc::new(RwLock::new(Some(engine)));
         let (news, _) = broadcast::channel(NEWS_KEPT);
         let committer = Committer::start(engine.clone(), news.clone())?;
-        Ok(Self { engine, committer, news })
+        Ok(Self { engine, committer, news, told: Mutex::default() })
     }
 
     /// Reads; what is read may be about to become durable rather than be so.
     fn read<T>(&self, read: impl FnOnce(&E) -> Result<T, Error>) -> Result<T, Error> {
         let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
         read(engine.as_ref().ok_or(Error::Closed)?)
+    }
+
+    /// A page of a list, see [`lists::page`].
+    fn page<T>(
+        &self,
+        prefix: &[u8],
+        query: &PageQuery,
+        item: impl Fn(&E, &[u8], &[u8]) -> Result<Option<T>, Error>,
+    ) -> Result<Page<T>, Error> {
+        let page = self.read(|engine| {
+            lists::page(engine, prefix, query, |suffix, value| item(engine, suffix, value))
+        })?;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        for damaged in &page.damaged {
+            if told.len() < DAMAGES_TOLD_MAX && told.insert(damaged.clone()) {
+                tracing::error!(damaged, "a list is shown without one of its items");
+            }
+        }
+        Ok(page)
+    }
+
+    /// A page of the records whose key begins with `prefix`.
+    fn records<T: DeserializeOwned>(
+        &self,
+        prefix: &[u8],
+        query: &PageQuery,
+    ) -> Result<Page<T>, Error> {
+        self.page(prefix, query, |_, suffix, value| {
+            record::decode(&[prefix, suffix].concat(), value).map(Some)
+        })
     }
 }
 
@@ -64,13 +100,11 @@ impl<E: Engine> Store for KeyedStore<E> {
 
     async fn plays(&self, query: PlayQuery) -> Result<Page<PlayRecord>, Error> {
         let prefix = shortest_list(&query).prefix();
-        self.read(|engine| {
-            lists::page(engine, &prefix, &query.page, |suffix, _| {
-                let sid = keys::listed_play(suffix).ok_or_else(|| damaged_list(&prefix))?;
-                let play: Option<PlayRecord> = get(engine, &keys::play(&sid))?;
-                // The play may have moved on since its entry was read.
-                Ok(play.filter(|play| is_wanted(play, &query)))
-            })
+        self.page(&prefix, &query.page, |engine, suffix, _| {
+            let sid = keys::listed_play(suffix).ok_or_else(|| damaged_list(&prefix))?;
+            let play: Option<PlayRecord> = get(engine, &keys::play(&sid))?;
+            // The play may have moved on since its entry was read.
+            Ok(play.filter(|play| is_wanted(play, &query)))
         })
     }
 
@@ -84,8 +118,9 @@ impl<E: Engine> Store for KeyedStore<E> {
 
     async fn requests(&self, play: &PlaySid) -> Result<Vec<ResumeRequest>, Error> {
         let prefix = keys::requests(play);
-        let mut requests: Vec<ResumeRequest> =
-            self.read(|engine| complete(engine, play, &prefix, |tally| tally.n_requests))?;
+        let mut requests: Vec<ResumeRequest> = self.read(|engine| {
+            complete(engine, play, &prefix, |tally| (tally.n_requests, tally.requests_sum))
+        })?;
         requests.sort_by_key(|request| request.asked_at);
         Ok(requests)
     }
@@ -95,40 +130,44 @@ impl<E: Engine> Store for KeyedStore<E> {
         page: PageQuery,
     ) -> Result<Page<(PlaySid, ResumeRequest)>, Error> {
         let prefix = keys::open_requests();
-        self.read(|engine| {
-            lists::page(engine, &prefix, &page, |suffix, _| {
-                let listed = keys::listed_request(suffix);
-                let (play, id) = listed.ok_or_else(|| damaged_list(&prefix))?;
-                let request: Option<ResumeRequest> = get(engine, &keys::request(&play, &id))?;
-                let open = request.filter(ResumeRequest::is_open);
-                Ok(open.map(|request| (play, request)))
-            })
+        self.page(&prefix, &page, |engine, suffix, _| {
+            let listed = keys::listed_request(suffix);
+            let (play, id) = listed.ok_or_else(|| damaged_list(&prefix))?;
+            let request: Option<ResumeRequest> = get(engine, &keys::request(&play, &id))?;
+            let open = request.filter(ResumeRequest::is_open);
+            Ok(open.map(|request| (play, request)))
         })
     }
 
     async fn due(&self, limit: usize) -> Result<Vec<Due>, Error> {
         let prefix = keys::dues();
-        self.read(|engine| {
-            let first = PageQuery { cursor: None, limit };
-            let page = lists::page(engine, &prefix, &first, |suffix, _| {
+        let mut found = Vec::new();
+        let mut query = PageQuery { cursor: None, limit };
+        loop {
+            let page = self.page(&prefix, &query, |engine, suffix, _| {
                 let due = keys::listed_due(suffix).ok_or_else(|| damaged_list(&prefix))?;
                 Ok(is_due(engine, &due)?.then_some(due))
             })?;
-            Ok(page.items)
-        })
+            found.extend(page.items);
+            // What is damaged must not keep what is behind it from falling due.
+            if found.len() >= limit || !page.has_more {
+                return Ok(found);
+            }
+            query = PageQuery { cursor: page.next_cursor, limit: limit - found.len() };
+        }
     }
 
     async fn outcomes(&self, play: &PlaySid) -> Result<Vec<OutcomeRecord>, Error> {
         let prefix = keys::outcomes(play);
-        self.read(|engine| complete(engine, play, &prefix, |tally| tally.n_outcomes))
+        self.read(|engine| complete(engine, play, &prefix, |tally| (tally.n_outcomes, None)))
     }
 
     async fn spans(&self, play: &PlaySid, page: PageQuery) -> Result<Page<Span>, Error> {
-        self.read(|engine| records(engine, &keys::spans(play), &page))
+        self.records(&keys::spans(play), &page)
     }
 
     async fn logs(&self, play: &PlaySid, page: PageQuery) -> Result<Page<LogLine>, Error> {
-        self.read(|engine| records(engine, &keys::logs(play), &page))
+        self.records(&keys::logs(play), &page)
     }
 
     async fn version(&self, version: &VersionSid) -> Result<Option<WorkflowVersion>, Error> {
@@ -150,11 +189,9 @@ impl<E: Engine> Store for KeyedStore<E> {
 
     async fn workflows(&self, page: PageQuery) -> Result<Page<Workflow>, Error> {
         let prefix = keys::workflow_names();
-        self.read(|engine| {
-            lists::page(engine, &prefix, &page, |suffix, value| {
-                let sid: WorkflowSid = record::decode(&[&prefix, suffix].concat(), value)?;
-                get(engine, &keys::workflow(&sid))
-            })
+        self.page(&prefix, &page, |engine, suffix, value| {
+            let sid: WorkflowSid = record::decode(&[&prefix, suffix].concat(), value)?;
+            get(engine, &keys::workflow(&sid))
         })
     }
 
@@ -164,6 +201,10 @@ impl<E: Engine> Store for KeyedStore<E> {
 
     fn now(&self) -> Timestamp {
         clock::now()
+    }
+
+    async fn has_room(&self) -> Result<(), Error> {
+        self.read(Engine::has_room)
     }
 
     async fn close(&self) -> Result<(), Error> {
@@ -176,23 +217,13 @@ fn get<E: Engine, T: DeserializeOwned>(engine: &E, key: &[u8]) -> Result<Option<
     engine.get(key)?.map(|bytes| record::decode(key, &bytes)).transpose()
 }
 
-/// A page of the records whose key begins with `prefix`.
-fn records<E: Engine, T: DeserializeOwned>(
-    engine: &E,
-    prefix: &[u8],
-    page: &PageQuery,
-) -> Result<Page<T>, Error> {
-    lists::page(engine, prefix, page, |suffix, value| {
-        record::decode(&[prefix, suffix].concat(), value).map(Some)
-    })
-}
-
-/// All records of a play whose key begins with `prefix`, held against the play's tally.
+/// All records of a play whose key begins with `prefix`, held against the play's tally: how many there
+/// are, and what their checksums come to.
 fn complete<E: Engine, T: DeserializeOwned>(
     engine: &E,
     play: &PlaySid,
     prefix: &[u8],
-    counted: impl Fn(Tally) -> u64,
+    counted: impl Fn(Tally) -> (u64, Option<u32>),
 ) -> Result<Vec<T>, Error> {
     let tally_key = keys::tally(play);
     loop {
@@ -203,11 +234,22 @@ fn complete<E: Engine, T: DeserializeOwned>(
             // Something was stored meanwhile: neither number fits what was read.
             continue;
         }
-        if counted(after) != pairs.len() as u64 {
-            let reason = format!("{} of {} are there", pairs.len(), counted(after));
-            return Err(Error::Damaged { record: keys::describe(prefix), reason });
+        let damaged = |reason| Error::Damaged { record: keys::describe(prefix), reason };
+        let (n_records, sum) = counted(after);
+        if n_records != pairs.len() as u64 {
+            return Err(damaged(format!("{} of {n_records} are there", pairs.len())));
         }
-        return pairs.iter().map(|(key, value)| record::decode(key, value)).collect();
+        let mut found_sum = 0u32;
+        let mut records = Vec::with_capacity(pairs.len());
+        for (key, value) in pairs {
+            let value = value?;
+            found_sum = found_sum.wrapping_add(record::checksum_of(&value));
+            records.push(record::decode(&key, &value)?);
+        }
+        if sum.is_some_and(|sum| sum != found_sum) {
+            return Err(damaged("one of them is not the one that was written last".into()));
+        }
+        return Ok(records);
     }
 }
 

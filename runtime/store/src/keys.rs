@@ -6,7 +6,7 @@
 //! | key | record |
 //! |---|---|
 //! | `f` | the format number |
-//! | `#` | how many writes there were, see `sled_store::head` |
+//! | `#` | how many writes there were and what they come to, see `sled_store::sums` |
 //! | `p` play | a play |
 //! | `t` play | how many outcomes and requests the play has |
 //! | `r` play, request | a request |
@@ -35,8 +35,27 @@ const ESCAPED_ZERO: [u8; 2] = [0, 0xFF];
 /// The key of the format number.
 pub(crate) const FORMAT: &[u8] = b"f";
 
-/// The key of the number of writes.
-pub(crate) const N_WRITES: &[u8] = b"#";
+/// The key of what all writes come to.
+pub(crate) const SUMS: &[u8] = b"#";
+
+/// The kinds of records that the sums are taken over: what is not counted anywhere else, and that
+/// something would go wrong without.
+const SUMMED_KINDS: [u8; 6] = *b"nptvwx";
+
+/// Whether the sums are taken over this key.
+pub(crate) fn is_summed(key: &[u8]) -> bool {
+    key.first().is_some_and(|kind| SUMMED_KINDS.contains(kind))
+}
+
+/// Whether this key is an entry of a list.
+pub(crate) fn is_listed(key: &[u8]) -> bool {
+    key.starts_with(b"x")
+}
+
+/// All keys that the sums are taken over.
+pub(crate) fn summed() -> [Range<Vec<u8>>; 6] {
+    SUMMED_KINDS.map(|kind| range(&[kind]))
+}
 
 /// Puts a key together, part by part.
 struct Key(Vec<u8>);
@@ -244,7 +263,7 @@ pub(crate) fn describe(key: &[u8]) -> String {
     let mut text = || parts.text().unwrap_or_else(|| "…".into());
     match kind {
         b'f' => "the format number".into(),
-        b'#' => "the number of writes".into(),
+        b'#' => "the sums".into(),
         b'p' => format!("play `{}`", text()),
         b't' => format!("the tally of play `{}`", text()),
         b'r' => format!("request `{1}` of play `{0}`", text(), text()),

@@ -7,6 +7,8 @@ const CHUNK_PAIRS: usize = 128;
 
 /// The next pairs of the range that begins with `prefix`, as what `item` makes of them; `item` gives
 /// None for what does not belong to the list. It gets the key without the prefix.
+///
+/// What is damaged is named on the page; the rest of the list does not suffer.
 pub(crate) fn page<E: Engine, T>(
     engine: &E,
     prefix: &[u8],
@@ -14,25 +16,34 @@ pub(crate) fn page<E: Engine, T>(
     mut item: impl FnMut(&[u8], &[u8]) -> Result<Option<T>, Error>,
 ) -> Result<Page<T>, Error> {
     let limit = query.limit.max(1);
-    let mut page = Page { items: Vec::new(), next_cursor: query.cursor.clone(), has_more: false };
+    let next_cursor = query.cursor.clone();
+    let mut page = Page { items: Vec::new(), next_cursor, has_more: false, damaged: Vec::new() };
     let mut keys = keys::range(prefix);
     if let Some(cursor) = &query.cursor {
         keys.start = keys::after(&[prefix, &read_cursor(prefix, cursor)?].concat());
     }
     loop {
         // One more than asked for tells whether there is more.
-        let chunk = engine
-            .scan(keys.clone(), CHUNK_PAIRS.min((limit - page.items.len()).saturating_add(1)))?;
+        let n_missing = limit - page.items.len() - page.damaged.len();
+        let chunk = engine.scan(keys.clone(), CHUNK_PAIRS.min(n_missing.saturating_add(1)))?;
         let Some((last, _)) = chunk.last() else { return Ok(page) };
         keys.start = keys::after(last);
-        for (key, value) in &chunk {
+        for (key, value) in chunk {
             let suffix = &key[prefix.len()..];
-            let Some(item) = item(suffix, value)? else { continue };
-            if page.items.len() == limit {
+            let item = match value.and_then(|value| item(suffix, &value)) {
+                Ok(Some(item)) => Ok(item),
+                Ok(None) => continue,
+                Err(damaged @ Error::Damaged { .. }) => Err(damaged.to_string()),
+                Err(other) => return Err(other),
+            };
+            if page.items.len() + page.damaged.len() == limit {
                 page.has_more = true;
                 return Ok(page);
             }
-            page.items.push(item);
+            match item {
+                Ok(item) => page.items.push(item),
+                Err(damaged) => page.damaged.push(damaged),
+            }
             page.next_cursor = Some(cursor(prefix, suffix));
         }
     }

@@ -41,7 +41,7 @@ impl Engine for MemoryEngine {
     fn scan(&self, keys: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, Error> {
         let pairs = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let found = pairs.range(keys).take(limit);
-        Ok(found.map(|(key, value)| (key.clone(), value.clone())).collect())
+        Ok(found.map(|(key, value)| (key.clone(), Ok(value.clone()))).collect())
     }
 
     fn keys(&self, keys: Range<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {

@@ -176,7 +176,10 @@ impl<E: Engine> Draft<'_, '_, E> {
 
     fn write_request(&mut self, play: &PlaySid, request: &ResumeRequest) -> Result<(), Error> {
         let key = keys::request(play, &request.id);
-        match self.read::<ResumeRequest>(&key)? {
+        let value = record::encode(&key, request);
+        let old = self.read_bytes(&key)?;
+        let stored = old.as_deref().map(|bytes| record::decode::<ResumeRequest>(&key, bytes));
+        match stored.transpose()? {
             Some(stored) if stored.answer.is_some() && stored.answer != request.answer => {
                 return Err(conflict(&key));
             }
@@ -186,7 +189,11 @@ impl<E: Engine> Draft<'_, '_, E> {
         if request.is_open() && !self.has_ended(play)? {
             self.list(request_entries(play, request));
         }
-        self.put(key, request);
+        let tally = &mut self.known(play)?.tally;
+        let old = old.as_deref().map_or(0, record::checksum_of);
+        let sum = |sum: u32| sum.wrapping_sub(old).wrapping_add(record::checksum_of(&value));
+        tally.requests_sum = tally.requests_sum.map(sum);
+        self.changes.insert(key, Some(value));
         Ok(())
     }
 
@@ -199,7 +206,7 @@ impl<E: Engine> Draft<'_, '_, E> {
         let keys = keys::range(&keys::requests(play));
         let stored = self.group.engine.scan(keys.clone(), usize::MAX)?;
         let mut latest: Changes =
-            stored.into_iter().map(|(key, value)| (key, Some(value))).collect();
+            stored.into_iter().map(|(key, value)| (key, value.ok())).collect();
         for changes in [&self.group.changes, &self.changes] {
             let changed = changes.range(keys.clone());
             latest.extend(changed.map(|(key, value)| (key.clone(), value.clone())));
@@ -320,11 +327,14 @@ impl<E: Engine> Draft<'_, '_, E> {
     }
 
     fn read<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
-        let value = match self.pending(key) {
-            Some(pending) => pending.clone(),
-            None => self.group.engine.get(key)?,
-        };
-        value.map(|bytes| record::decode(key, &bytes)).transpose()
+        self.read_bytes(key)?.map(|bytes| record::decode(key, &bytes)).transpose()
+    }
+
+    fn read_bytes(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        match self.pending(key) {
+            Some(pending) => Ok(pending.clone()),
+            None => self.group.engine.get(key),
+        }
     }
 
     fn has(&self, key: &[u8]) -> Result<bool, Error> {

@@ -39,6 +39,17 @@ pub(crate) fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T,
     }
 }
 
+/// The checksum that a record was written with; 0 where it is cut off.
+pub(crate) fn checksum_of(bytes: &[u8]) -> u32 {
+    let checksum = bytes.get(1..5).and_then(|bytes| bytes.try_into().ok());
+    checksum.map_or(0, u32::from_be_bytes)
+}
+
+/// Whether these bytes were written under this key.
+pub(crate) fn is_whole(key: &[u8], bytes: &[u8]) -> bool {
+    decode::<serde::de::IgnoredAny>(key, bytes).is_ok()
+}
+
 fn checksum(key: &[u8], json: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(key);
@@ -48,10 +59,20 @@ fn checksum(key: &[u8], json: &[u8]) -> u32 {
 
 /// How many records of a kind a play has. What is lost below a store shows as a difference: a lost
 /// outcome would otherwise only show as a side effect that happens twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) n_outcomes: u64,
     pub(crate) n_requests: u64,
+    /// The sum of [`checksum_of`] over the requests, which, unlike outcomes, are replaced: an answer
+    /// may be lost and the question be there. None where format 1 counted.
+    #[serde(default)]
+    pub(crate) requests_sum: Option<u32>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { n_outcomes: 0, n_requests: 0, requests_sum: Some(0) }
+    }
 }
 
 /// The record under [`keys::FORMAT`]: written when a store is created.
@@ -68,7 +89,7 @@ mod tests {
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
         let key = b"t01jq\0\x01";
-        let whole = encode(key, &Tally { n_outcomes: 3, n_requests: 1 });
+        let whole = encode(key, &Tally { n_outcomes: 3, ..Tally::default() });
         assert_eq!(decode::<Tally>(key, &whole).expect("whole").n_outcomes, 3);
         for bit in 0..whole.len() * 8 {
             let mut bytes = whole.clone();

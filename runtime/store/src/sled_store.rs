@@ -3,25 +3,28 @@
 //! What sled 0.34 does not do is done here: its `flush` hands the data to the system and not to the
 //! disk, so an own handle of its file is synced before anything is acknowledged; its files for large
 //! values are never synced, so it is given no large value; damage makes it panic, so every call into
-//! it is caught; and where its log is damaged it goes back in time without a word, so writes are
-//! counted. See [`directory`] for what happens around opening.
+//! it is caught; and where its log is damaged it goes back in time or over the gap without a word, so
+//! writes are counted and summed up. See [`directory`] for what happens around opening.
 
 mod blobs;
 mod directory;
 mod guarded;
 mod head;
 mod lock;
+mod space;
+mod sums;
 
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::{Changes, Engine, Error, KeyedStore, Pair, keys};
-use blobs::Blobs;
+use blobs::{BlobName, Blobs};
 use guarded::{guarded, io_error};
 use head::Head;
 use lock::DirectoryLock;
+use sums::Sums;
 
 /// A store in a directory of its own, for one process at a time. What it acknowledged survives a
 /// kill and a power cut.
@@ -32,7 +35,8 @@ impl SledStore {
     ///
     /// # Errors
     /// [`Error::InUse`] names the process that has it open; [`Error::Format`] where a newer version
-    /// wrote it; [`Error::Damaged`] or [`Error::Io`] where it cannot be read.
+    /// wrote it; [`Error::NoSpace`] where the disk is full; [`Error::DamagedStore`] where something
+    /// that was acknowledged would be missing; [`Error::Io`] where it cannot be read.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let engine = directory::open(dir)?;
         Self::over(engine).map_err(io_error("start the writing thread for", dir))
@@ -43,9 +47,8 @@ impl SledStore {
 /// that it never syncs.
 const INLINE_BYTES_MAX: usize = 4096;
 
-/// A value in sled begins with one of these.
+/// A value that stands in sled itself begins with this, another is a [`BlobName`].
 const INLINE: u8 = 0;
-const IN_BLOB: u8 = 1;
 
 /// The pairs of a directory: one tree, so that a batch is atomic.
 pub struct SledEngine {
@@ -54,47 +57,40 @@ pub struct SledEngine {
     /// An own handle of sled's file: the only way to have it synced.
     data_file: File,
     blobs: Blobs,
-    /// How many writes were applied, and how many are known to be durable.
-    n_writes: AtomicU64,
+    /// What was applied, and how much of it is known to be durable.
+    sums: Mutex<Sums>,
     head: Head,
+    dir: PathBuf,
     sled_dir: PathBuf,
     _lock: DirectoryLock,
 }
 
 impl SledEngine {
     /// A value as sled holds it, after what it names is on its way to disk.
-    fn packed(&self, value: Vec<u8>) -> Result<Vec<u8>, Error> {
+    fn packed(&self, key: &[u8], value: Vec<u8>) -> Result<Vec<u8>, Error> {
         if value.len() < INLINE_BYTES_MAX {
             return Ok([&[INLINE], value.as_slice()].concat());
         }
-        let hash = self.blobs.keep(&value)?;
-        Ok([&[IN_BLOB], hash.as_slice()].concat())
+        self.blobs.keep(key, &value).map(|name| name.packed())
     }
 
     fn unpacked(&self, key: &[u8], packed: &[u8]) -> Result<Vec<u8>, Error> {
-        let damaged = |reason| Error::Damaged { record: keys::describe(key), reason };
-        match packed {
-            [INLINE, value @ ..] => Ok(value.to_vec()),
-            [IN_BLOB, hash @ ..] => match hash.try_into() {
-                Ok(hash) => self.blobs.read(hash).map_err(|error| error.about(key)),
-                Err(_) => Err(damaged("the name of its blob is cut off".into())),
-            },
-            _ => Err(damaged("it is neither a value nor the name of a blob".into())),
+        if let [INLINE, value @ ..] = packed {
+            return Ok(value.to_vec());
         }
+        let name = BlobName::of(packed).ok_or_else(|| Error::Damaged {
+            record: keys::describe(key),
+            reason: "it is neither a value nor the name of a blob".into(),
+        })?;
+        self.blobs.read(key, &name)
     }
 
     fn packed_at(&self, key: &[u8]) -> Result<Option<sled::IVec>, Error> {
         guarded("read", &self.sled_dir, || keys::describe(key), || self.tree.get(key))
     }
 
-    /// Lets the blob of a value go that is about to be replaced or removed.
-    fn supersede(&self, key: &[u8]) -> Result<(), Error> {
-        if let Some([IN_BLOB, hash @ ..]) = self.packed_at(key)?.as_deref()
-            && let Ok(hash) = hash.try_into()
-        {
-            self.blobs.let_go(hash);
-        }
-        Ok(())
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -123,14 +119,12 @@ impl Engine for SledEngine {
         let first = range.start.clone();
         let read = || self.tree.range(range).take(limit).collect::<sled::Result<Vec<_>>>();
         let found = guarded("read", &self.sled_dir, || keys::describe(&first), read)?;
-        let mut pairs = Vec::with_capacity(found.len());
-        for (key, packed) in found {
-            match self.unpacked(&key, &packed) {
-                Ok(value) => pairs.push((key.to_vec(), value)),
-                Err(_) => pairs.extend(self.get(&key)?.map(|value| (key.to_vec(), value))),
-            }
-        }
-        Ok(pairs)
+        let pair = |(key, packed): (sled::IVec, sled::IVec)| match self.unpacked(&key, &packed) {
+            Ok(value) => Some((key.to_vec(), Ok(value))),
+            // It may have been replaced or removed since.
+            Err(_) => self.get(&key).transpose().map(|value| (key.to_vec(), value)),
+        };
+        Ok(found.into_iter().filter_map(pair).collect())
     }
 
     fn keys(&self, range: Range<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
@@ -142,23 +136,35 @@ impl Engine for SledEngine {
 
     fn apply(&self, changes: Changes) -> Result<(), Error> {
         let mut batch = sled::Batch::default();
+        let mut sums = *self.sums();
         for (key, value) in changes {
-            self.supersede(&key)?;
-            match value {
-                Some(value) => batch.insert(key, self.packed(value)?),
+            let old = self.packed_at(&key)?;
+            if let Some(name) = old.as_deref().and_then(BlobName::of) {
+                self.blobs.let_go(name);
+            }
+            let new = value.map(|value| self.packed(&key, value)).transpose()?;
+            sums.exchange(&key, old.as_deref(), new.as_deref());
+            match new {
+                Some(packed) => batch.insert(key, packed),
                 None => batch.remove(key),
             }
         }
-        let n_writes = self.n_writes.fetch_add(1, Ordering::Relaxed) + 1;
-        batch.insert(keys::N_WRITES, &n_writes.to_be_bytes());
+        sums.n_writes += 1;
+        batch.insert(keys::SUMS, sums.to_bytes());
         self.blobs.sync_names()?;
-        guarded("write", &self.sled_dir, || "the tree".into(), || self.tree.apply_batch(batch))
+        guarded("write", &self.sled_dir, || "the tree".into(), || self.tree.apply_batch(batch))?;
+        *self.sums() = sums;
+        Ok(())
+    }
+
+    fn has_room(&self) -> Result<(), Error> {
+        space::check(&self.dir, space::FOR_PLAYS)
     }
 
     fn sync(&self) -> Result<(), Error> {
         guarded("flush", &self.sled_dir, || "the tree".into(), || self.tree.flush())?;
         self.data_file.sync_data().map_err(io_error("sync", &self.sled_dir.join("db")))?;
-        self.head.note(self.n_writes.load(Ordering::Relaxed))?;
+        self.head.note(self.sums().n_writes)?;
         // Only now can no power cut bring back what names them.
         self.blobs.remove_superseded();
         Ok(())

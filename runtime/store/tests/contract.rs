@@ -331,7 +331,7 @@ async fn a_log_is_followed_by_its_cursor(mut subject: Subject) {
         async move { store.logs(&sid, PageQuery { cursor, limit: 2 }).await.expect("readable") }
     };
     let empty = read(&subject, None).await;
-    assert_eq!(empty, Page { items: vec![], next_cursor: None, has_more: false });
+    assert_eq!(empty, Page { items: vec![], next_cursor: None, has_more: false, damaged: vec![] });
     subject.commit((1..=3).map(|seq| Write::Log(sid.clone(), log(1, seq)))).await;
     let first = read(&subject, None).await;
     assert_eq!((first.items.as_slice(), first.has_more), (&[log(1, 1), log(1, 2)][..], true));

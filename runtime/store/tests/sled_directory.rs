@@ -9,8 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use hero_schema::{PlaySid, VersionSid};
-use hero_store::{Batch, Error, PageQuery, PlayQuery, SledStore, Store, Write};
+use hero_schema::{PlaySid, PlayStatus, Timestamp, VersionSid};
+use hero_store::{Batch, Due, Error, PageQuery, PlayQuery, SledStore, Store, Write};
 use samples::{outcome, play, span, version};
 use tempfile::TempDir;
 
@@ -111,10 +111,10 @@ fn a_directory_of_a_newer_format_is_left_alone() {
     drop(open(&dir));
     fs::write(dir.path().join("format"), "7\n").expect("writable");
     let Error::Format { found, known, .. } = refusal(&dir) else { panic!("not refused so") };
-    assert_eq!((found, known), (7, 1));
+    assert_eq!((found, known), (7, 2));
     fs::write(dir.path().join("format"), "?").expect("writable");
-    assert!(matches!(refusal(&dir), Error::Damaged { .. }));
-    fs::write(dir.path().join("format"), "1\n").expect("writable");
+    assert!(matches!(refusal(&dir), Error::DamagedStore { .. }));
+    fs::write(dir.path().join("format"), "2\n").expect("writable");
     drop(open(&dir));
 }
 
@@ -168,15 +168,38 @@ async fn a_lost_outcome_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_lost_answer_is_noticed() {
+    let dir = directory();
+    let store = open(&dir);
+    let (sid, asked) = (PlaySid::new("a"), samples::request("r", 1));
+    let ask = |request| Write::Request(PlaySid::new("a"), Box::new(request));
+    commit(&store, [ask(asked.clone())]).await;
+    drop(store);
+    let tree = sled::open(dir.path().join("sled")).expect("sled opens its own files");
+    let (key, question) =
+        tree.scan_prefix(b"r").next().expect("it was stored").expect("sled reads");
+    drop(tree);
+    let store = open(&dir);
+    commit(&store, [ask(samples::answered(&asked, "true"))]).await;
+    assert_eq!(store.requests(&sid).await.expect("readable").len(), 1);
+    drop(store);
+    let tree = sled::open(dir.path().join("sled")).expect("sled opens its own files");
+    tree.insert(key, question).expect("sled writes");
+    drop(tree);
+    let error = open(&dir).requests(&sid).await.expect_err("the answer is missing");
+    assert!(error.to_string().ends_with("is not the one that was written last"), "{error}");
+}
+
+#[tokio::test]
 async fn an_emptied_store_is_not_taken_for_a_new_one() {
     let dir = directory();
     drop(open(&dir));
     let tree = sled::open(dir.path().join("sled")).expect("sled opens its own files");
     tree.clear().expect("sled writes");
     drop(tree);
-    assert!(matches!(refusal(&dir), Error::Damaged { .. }));
+    assert!(matches!(refusal(&dir), Error::DamagedStore { .. }));
     fs::remove_dir_all(dir.path().join("sled")).expect("removable");
-    assert!(matches!(refusal(&dir), Error::Damaged { .. }));
+    assert!(matches!(refusal(&dir), Error::DamagedStore { .. }));
 }
 
 #[tokio::test]
@@ -222,6 +245,131 @@ async fn a_replaced_large_value_takes_its_file_with_it() {
     large.input = samples::json("[]");
     commit(&store, [Write::Play(Box::new(large))]).await;
     assert_eq!(files_under(&dir.path().join("blobs")), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_removed_play_takes_its_large_values_with_it() {
+    let dir = directory();
+    let store = open(&dir);
+    let mut ended = play("a");
+    ended.status = PlayStatus::Failed;
+    ended.input = samples::json(&format!("[\"{}\"]", "x".repeat(10_000)));
+    let large = "x".repeat(10_000);
+    commit(&store, [Write::Play(Box::new(ended.clone())), step("a", "k", &large)]).await;
+    commit(&store, [step("b", "k", &large)]).await;
+    assert_eq!(files_under(&dir.path().join("blobs")).len(), 3);
+    commit(&store, [Write::Remove(ended.sid)]).await;
+    assert_eq!(files_under(&dir.path().join("blobs")).len(), 1);
+    let kept = store.outcomes(&PlaySid::new("b")).await.expect("readable");
+    assert_eq!(kept, [outcome("k", &large)]);
+}
+
+#[tokio::test]
+async fn blobs_that_a_crash_left_are_removed() {
+    let dir = directory();
+    let store = open(&dir);
+    commit(&store, [step("a", "k", &"x".repeat(10_000))]).await;
+    drop(store);
+    let [blob] = &files_under(&dir.path().join("blobs"))[..] else { panic!("there is one blob") };
+    let shard = blob.parent().expect("it stands in a shard");
+    for left in ["ab".repeat(32), "cd.unfinished".into()] {
+        fs::write(shard.join(left), "x").expect("writable");
+    }
+    let store = open(&dir);
+    assert_eq!(&files_under(&dir.path().join("blobs")), std::slice::from_ref(blob));
+    store.outcomes(&PlaySid::new("a")).await.expect("readable");
+}
+
+#[tokio::test]
+async fn what_sled_lost_without_a_word_is_noticed() {
+    let dir = directory();
+    let store = open(&dir);
+    commit(&store, ["a", "b"].map(|sid| Write::Play(Box::new(play(sid))))).await;
+    drop(store);
+    // One after the other: the play, and its place on a list.
+    for lost in [&b"pa\0\x01"[..], b"xa"] {
+        let copied = directory();
+        copy(dir.path(), copied.path());
+        let tree = sled::open(copied.path().join("sled")).expect("sled opens its own files");
+        let found = tree.scan_prefix(lost).keys().next().expect("it was stored");
+        tree.remove(found.expect("sled reads")).expect("sled writes");
+        drop(tree);
+        let text = refusal(&copied).to_string();
+        assert!(text.contains("the tree: it does not come to what was written"), "{text}");
+    }
+    drop(open(&dir));
+}
+
+#[tokio::test]
+async fn a_damaged_play_is_left_out_of_lists_and_named_there() {
+    let dir = directory();
+    let store = open(&dir);
+    commit(&store, ["a", "b", "c"].map(|sid| Write::Play(Box::new(play(sid))))).await;
+    drop(store);
+    tamper(&dir, "\"play b\"", |value| *value.last_mut().expect("not empty") ^= 1);
+    let store = open(&dir);
+    let page = store.plays(PlayQuery::default()).await.expect("readable");
+    let listed: Vec<_> = page.items.iter().map(|play| play.sid.as_str()).collect();
+    assert_eq!(listed, ["a", "c"]);
+    assert_eq!(page.damaged, ["play `b` is damaged: its checksum does not match"]);
+    // It takes a place, so that no page is without end, and is met once.
+    let mut query = PlayQuery::default();
+    query.page.limit = 1;
+    let mut met = Vec::new();
+    loop {
+        let page = store.plays(query.clone()).await.expect("readable");
+        met.push((page.items.len(), page.damaged.len()));
+        query.page.cursor = page.next_cursor;
+        if !page.has_more {
+            break;
+        }
+    }
+    assert_eq!(met, [(1, 0), (0, 1), (1, 0)]);
+    assert!(matches!(store.play(&PlaySid::new("b")).await, Err(Error::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn what_is_damaged_keeps_nothing_from_falling_due() {
+    let dir = directory();
+    let store = open(&dir);
+    for (sid, at) in [("a", 10), ("b", 20), ("c", 30)] {
+        let mut play = play(sid);
+        play.deadline = Some(Timestamp(at));
+        commit(&store, [Write::Play(Box::new(play))]).await;
+    }
+    drop(store);
+    tamper(&dir, "\"play a\"", |value| *value.last_mut().expect("not empty") ^= 1);
+    let due = open(&dir).due(1).await.expect("readable");
+    assert_eq!(due, [Due { at: Timestamp(20), play: PlaySid::new("b"), request: None }]);
+}
+
+#[tokio::test]
+async fn a_store_of_format_1_learns_what_falls_due() {
+    let dir = directory();
+    let store = open(&dir);
+    let mut asked = samples::request("r", 1);
+    asked.expires_at = Some(Timestamp(20));
+    let ask = Write::Request(PlaySid::new("a"), Box::new(asked));
+    commit(&store, [Write::Play(Box::new(play("a"))), ask]).await;
+    commit(&store, [step("a", "k", &"x".repeat(10_000))]).await;
+    drop(store);
+    // As it was before: no such list, and the sums no more than a count.
+    let tree = sled::open(dir.path().join("sled")).expect("sled opens its own files");
+    let sums = tree.get(b"#").expect("sled reads").expect("it is stored");
+    tree.insert(b"#", &sums[..8]).expect("sled writes");
+    for key in tree.scan_prefix(b"xd").keys() {
+        tree.remove(key.expect("sled reads")).expect("sled writes");
+    }
+    drop(tree);
+    fs::write(dir.path().join("format"), "1\n").expect("writable");
+    for _ in 0..2 {
+        let store = open(&dir);
+        let request = Some(hero_schema::ResumeId::new("r"));
+        let due = Due { at: Timestamp(20), play: PlaySid::new("a"), request };
+        assert_eq!(store.due(9).await.expect("readable"), [due]);
+        assert_eq!(fs::read_to_string(dir.path().join("format")).expect("readable"), "2\n");
+        assert_eq!(files_under(&dir.path().join("blobs")).len(), 1);
+    }
 }
 
 #[tokio::test]
@@ -280,7 +428,7 @@ async fn flip_bytes_of(pristine: &Path) {
                     assert_eq!(*read, outcome(key, &format!("text of {key}")), "round {round}");
                 }
             }
-            Err(Error::Damaged { .. }) => n_noticed += 1,
+            Err(Error::Damaged { .. } | Error::DamagedStore { .. }) => n_noticed += 1,
             Err(other) => panic!("round {round}: {other}"),
         }
     }
@@ -300,12 +448,12 @@ async fn a_store_that_went_back_in_time_opens_only_when_told_to() {
     copy(&earlier.path().join("sled"), &dir.path().join("sled"));
 
     let text = refusal(&dir).to_string();
-    assert!(
-        text.starts_with(
-            "the tree is damaged: of 3 acknowledged writes it holds the first 2; to go on"
-        ),
-        "{text}"
+    let expected = format!(
+        "the store in `{}` is damaged: the tree: of 3 acknowledged writes it holds the first 2; \
+         `hero_logic doctor --repair` saves what is readable",
+        dir.path().display()
     );
+    assert_eq!(text, expected);
     fs::remove_file(dir.path().join("head")).expect("removable");
     let outcomes = open(&dir).outcomes(&PlaySid::new("a")).await.expect("readable");
     assert_eq!(outcomes, [outcome("k", "kept")]);

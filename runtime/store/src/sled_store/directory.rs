@@ -18,15 +18,18 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hero_schema::ResumeRequest;
+
 use super::blobs::{self, Blobs, sync_dir};
 use super::head::Head;
 use super::lock::DirectoryLock;
-use super::{SledEngine, guarded, io_error};
+use super::sums::{self, Sums};
+use super::{SledEngine, guarded, io_error, space};
 use crate::record::{self, Format};
 use crate::{Changes, Engine, Error, clock, keys};
 
 /// The format that this version writes, and the newest it understands.
-pub(super) const FORMAT_NUMBER: u32 = 1;
+pub(super) const FORMAT_NUMBER: u32 = 2;
 
 /// What sled may keep in memory.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -35,13 +38,26 @@ const CACHE_BYTES: u64 = 64 << 20;
 /// threads outlive it for a moment.
 const RELEASE_SECONDS_MAX: u64 = 5;
 
+/// What sled writes into `conf` for the configuration it is given here.
+const SLED_CONF: &[u8] = b"segment_size: 524288\nuse_compression: false\nversion: 0.34\n";
+
 /// Opens the store of a directory.
 pub(super) fn open(dir: &Path) -> Result<SledEngine, Error> {
+    try_open(dir).map_err(|error| match error {
+        Error::Damaged { record, reason } => {
+            Error::DamagedStore { dir: dir.to_owned(), reason: format!("{record}: {reason}") }
+        }
+        other => other,
+    })
+}
+
+fn try_open(dir: &Path) -> Result<SledEngine, Error> {
     create_private(dir)?;
     let lock = DirectoryLock::take(dir)?;
-    let is_created = read_format(dir)?.is_some();
+    let format = read_format(dir)?;
+    space::check(dir, space::TO_OPEN)?;
     let sled_dir = dir.join("sled");
-    if is_created && !sled_dir.join("db").exists() {
+    if format.is_some() && !sled_dir.join("db").exists() {
         return Err(damaged_tree("`db` is missing"));
     }
     heal(&sled_dir)?;
@@ -49,16 +65,20 @@ pub(super) fn open(dir: &Path) -> Result<SledEngine, Error> {
     let db_file = sled_dir.join("db");
     let data_file = File::open(&db_file).map_err(io_error("open", &db_file))?;
     let blobs = Blobs::in_dir(dir.join("blobs"));
-    let n_writes = n_writes_in(&tree, &sled_dir)?;
     let head = Head::open(dir)?;
-    head.check(n_writes)?;
-    let n_writes = n_writes.into();
-    let engine = SledEngine { tree, data_file, blobs, n_writes, head, sled_dir, _lock: lock };
-    check_format_record(&engine, is_created)?;
+    let sums = checked_sums(&tree, &sled_dir, &head)?.into();
+    let dir_path = dir.to_owned();
+    let engine =
+        SledEngine { tree, data_file, blobs, sums, head, dir: dir_path, sled_dir, _lock: lock };
+    check_format_record(&engine, format.is_some())?;
+    if format == Some(1) {
+        list_expiries(&engine)?;
+    }
     sync_all(dir, &engine)?;
-    if !is_created {
+    if format != Some(FORMAT_NUMBER) {
         write_format(dir)?;
     }
+    sweep_blobs(&engine)?;
     Ok(engine)
 }
 
@@ -96,8 +116,9 @@ fn write_format(dir: &Path) -> Result<(), Error> {
     sync_dir(dir)
 }
 
-/// Removes what a kill inside an earlier open, or a full disk, left behind: sled would take a half
-/// written snapshot for a whole one and refuse to open.
+/// Removes what keeps sled from opening and what it can do without: snapshots that a kill inside an
+/// earlier open or a full disk left half written, snapshots that are damaged (sled makes another one
+/// of its log), and a `conf` that is not what it would write anew.
 fn heal(sled_dir: &Path) -> Result<(), Error> {
     let entries = match fs::read_dir(sled_dir) {
         Ok(entries) => entries,
@@ -107,12 +128,30 @@ fn heal(sled_dir: &Path) -> Result<(), Error> {
     for entry in entries {
         let path = entry.map_err(io_error("list", sled_dir))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            tracing::info!(path = %path.display(), "removing a half written snapshot");
+        let is_in_the_way = match &*name {
+            "conf" => !reads_as(&path, |content| content.starts_with(SLED_CONF))?,
+            name if name.ends_with(".generating") => true,
+            name if name.starts_with("snap.") => !reads_as(&path, is_whole_snapshot)?,
+            _ => false,
+        };
+        if is_in_the_way {
+            tracing::warn!(path = %path.display(), "removing a damaged file that sled makes anew");
             fs::remove_file(&path).map_err(io_error("remove", &path))?;
         }
     }
     Ok(())
+}
+
+fn reads_as(path: &Path, is_right: impl FnOnce(&[u8]) -> bool) -> Result<bool, Error> {
+    fs::read(path).map(|content| is_right(&content)).map_err(io_error("read", path))
+}
+
+/// Whether a snapshot ends with its length and checksum.
+fn is_whole_snapshot(content: &[u8]) -> bool {
+    let Some((rest, checksum)) = content.split_last_chunk() else { return false };
+    let Some((body, length)) = rest.split_last_chunk() else { return false };
+    body.len() as u64 == u64::from_le_bytes(*length)
+        && crc32fast::hash(body) == u32::from_le_bytes(*checksum)
 }
 
 fn open_sled(sled_dir: &Path) -> Result<sled::Db, Error> {
@@ -136,16 +175,49 @@ fn is_locked(error: &std::io::Error) -> bool {
     error.to_string().contains("could not acquire lock")
 }
 
-/// How many writes the tree has come to.
-fn n_writes_in(tree: &sled::Db, sled_dir: &Path) -> Result<u64, Error> {
-    let record = || keys::describe(keys::N_WRITES);
-    match guarded("read", sled_dir, record, || tree.get(keys::N_WRITES))?.as_deref() {
-        None => Ok(0),
-        Some(bytes) => match bytes.try_into() {
-            Ok(bytes) => Ok(u64::from_be_bytes(bytes)),
-            Err(_) => Err(Error::Damaged { record: record(), reason: "it is cut off".into() }),
-        },
+/// What the tree comes to, unless that is less than it should.
+fn checked_sums(tree: &sled::Db, sled_dir: &Path, head: &Head) -> Result<Sums, Error> {
+    let stored = sums::stored(tree, sled_dir)?;
+    head.check(stored.n_writes)?;
+    let digest = sums::digest_of(tree, sled_dir)?;
+    if stored.digest.is_some_and(|stored| stored != digest) {
+        // What shows by itself when it is read must not keep everything else from being read.
+        let damaged = sums::damaged_record(tree, sled_dir)?;
+        let reason = "it does not come to what was written: some of it is missing";
+        let record = damaged.ok_or_else(|| damaged_tree(reason))?;
+        tracing::error!(record, "the store is opened although one of its records is damaged");
     }
+    let n_blobs = match stored.n_blobs {
+        Some(n_blobs) => n_blobs,
+        None => sums::blob_names(tree, sled_dir)?.len() as u64,
+    };
+    Ok(Sums { n_writes: stored.n_writes, digest, n_blobs })
+}
+
+/// Removes the blobs that a crash left before anything named them.
+fn sweep_blobs(engine: &SledEngine) -> Result<(), Error> {
+    let files = engine.blobs.files()?;
+    if files.len() as u64 > engine.sums().n_blobs {
+        engine.blobs.sweep(files, &sums::blob_names(&engine.tree, &engine.sled_dir)?);
+    }
+    Ok(())
+}
+
+/// Format 2 has a list of what falls due; format 1 knew only expiries, and kept no list of them.
+fn list_expiries(engine: &SledEngine) -> Result<(), Error> {
+    let prefix = keys::open_requests();
+    let mut changes = Changes::new();
+    for key in engine.keys(keys::range(&prefix))? {
+        let Some((play, id)) = keys::listed_request(&key[prefix.len()..]) else { continue };
+        let key = keys::request(&play, &id);
+        // A damaged one is named by whoever reads it.
+        let Ok(Some(bytes)) = engine.get(&key) else { continue };
+        let Ok(request) = record::decode::<ResumeRequest>(&key, &bytes) else { continue };
+        if let Some(at) = request.expires_at {
+            changes.insert(keys::expiry(at, &play, &id), Some(Vec::new()));
+        }
+    }
+    engine.apply(changes)
 }
 
 fn check_format_record(engine: &SledEngine, is_created: bool) -> Result<(), Error> {

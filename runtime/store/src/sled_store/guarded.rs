@@ -17,12 +17,20 @@ pub(super) fn guarded<T>(
 ) -> Result<T, Error> {
     let reason = match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => return Ok(value),
-        Ok(Err(sled::Error::Io(source))) => return Err(io_error(action, path)(source)),
+        Ok(Err(sled::Error::Io(source))) if !is_about_content(&source) => {
+            return Err(io_error(action, path)(source));
+        }
         Ok(Err(sled::Error::Corruption { .. })) => "sled finds its file corrupted".to_owned(),
         Ok(Err(error)) => error.to_string(),
         Err(panic) => format!("sled gave up: {}", words_of(panic.as_ref())),
     };
     Err(Error::Damaged { record: record(), reason })
+}
+
+/// Whether the system did as it was told, and sled does not like what it got.
+fn is_about_content(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(error.kind(), K::UnexpectedEof | K::InvalidData | K::InvalidInput)
 }
 
 /// Says what was tried on what, for `map_err`.

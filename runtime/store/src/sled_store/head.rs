@@ -40,11 +40,11 @@ impl Head {
         }
         match self.read() {
             Some(n_noted) if n_noted <= n_writes => Ok(()),
-            Some(n_noted) => Err(self.damaged(
+            Some(n_noted) => Err(damaged(
                 "the tree",
-                &format!("of {n_noted} acknowledged writes it holds the first {n_writes}"),
+                format!("of {n_noted} acknowledged writes it holds the first {n_writes}"),
             )),
-            None => Err(self.damaged("the count of writes", "it does not read")),
+            None => Err(damaged("the count of writes", "it does not read")),
         }
     }
 
@@ -68,12 +68,10 @@ impl Head {
         let (count, checksum) = note.split_first_chunk()?;
         (crc32fast::hash(count).to_be_bytes() == checksum).then_some(u64::from_be_bytes(*count))
     }
+}
 
-    fn damaged(&self, record: &str, reason: &str) -> Error {
-        let path = self.path.display();
-        let reason = format!("{reason}; to go on with what is there, remove `{path}`");
-        Error::Damaged { record: record.into(), reason }
-    }
+fn damaged(record: &str, reason: impl Into<String>) -> Error {
+    Error::Damaged { record: record.into(), reason: reason.into() }
 }
 
 impl Drop for Head {

@@ -1,0 +1,35 @@
+//! How much room the disk has. A full disk does sled no harm that a reopened store would not mend,
+//! but it stops everybody; so new work is refused while what was accepted can still be finished.
+
+use std::path::Path;
+
+use super::io_error;
+use crate::Error;
+
+/// How much must be free: so much, or this part of a small disk.
+pub(super) struct Reserve {
+    bytes: u64,
+    part_of_disk: u64,
+}
+
+/// To accept a new play.
+pub(super) const FOR_PLAYS: Reserve = Reserve { bytes: 64 << 20, part_of_disk: 4 };
+
+/// To open a store: sled then writes a snapshot of where its pages are.
+pub(super) const TO_OPEN: Reserve = Reserve { bytes: 8 << 20, part_of_disk: 16 };
+
+/// Whether so much is free.
+///
+/// # Errors
+/// [`Error::NoSpace`].
+pub(super) fn check(dir: &Path, reserve: Reserve) -> Result<(), Error> {
+    let disk =
+        rustix::fs::statvfs(dir).map_err(|error| io_error("ask for room in", dir)(error.into()))?;
+    let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let disk_bytes = disk.f_blocks.saturating_mul(disk.f_frsize);
+    let needed_bytes = reserve.bytes.min(disk_bytes / reserve.part_of_disk);
+    if free_bytes < needed_bytes {
+        return Err(Error::NoSpace { dir: dir.to_owned(), free_bytes, needed_bytes });
+    }
+    Ok(())
+}
