@@ -90,6 +90,8 @@ error_kinds! {
     ShuttingDown = -32021 "shutting_down",
     /// The process that asks belongs to another user.
     Forbidden = -32022 "forbidden",
+    /// The play has no such span, or the step has not completed.
+    SpanNotFound = -32023 "span_not_found",
 }
 
 impl fmt::Display for ErrorKind {

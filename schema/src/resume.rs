@@ -70,12 +70,10 @@ impl ResumeRequest {
     pub fn outcome_on_expiry(&self) -> Outcome {
         match &self.default {
             Some(default) => Outcome::Returned(default.clone()),
-            None => Outcome::Raised(Raised {
-                class: "pyhero:PauseTimeout".into(),
-                message: format!("nobody answered `{}` in time", self.name),
-                traceback: String::new(),
-                args: Json::of(&[format!("nobody answered `{}` in time", self.name)]).ok(),
-            }),
+            None => {
+                let message = format!("nobody answered `{}` in time", self.name);
+                Outcome::Raised(Raised::by_the_runtime("PauseTimeout", message, &[]))
+            }
         }
     }
 }
@@ -111,6 +109,8 @@ pub enum Answerer {
     Timer,
     /// The end of the child play.
     Child,
+    /// Whoever forked the play and gave it this answer.
+    Fork,
 }
 
 /// A question that a play has asked, kept for good; answered once or never. `resumed_at` tells whether

@@ -1,9 +1,11 @@
 //! Steps: what identifies a call, and what is remembered of it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
-use crate::{Json, LaunchNumber, SpanId, StepKey, VersionSid, canonical};
+use crate::{Json, LaunchNumber, PlaySid, SpanId, StepKey, VersionSid, canonical};
 
 /// The key under which the outcome of a `@flow` call is remembered:
 /// `sha1(version | parent_path | flow_name | canonical_json(arguments))`, lower-case hex.
@@ -79,6 +81,26 @@ pub struct Raised {
     pub args: Option<Json>,
 }
 
+impl Raised {
+    /// An exception that the runtime raises in a flow: a class of `pyhero`, whose errors have a
+    /// message, a hint and perhaps further attributes.
+    pub fn by_the_runtime(class: &str, message: String, further: &[(&str, &str)]) -> Self {
+        let mut attributes = BTreeMap::from([("message", Some(message.as_str())), ("hint", None)]);
+        attributes.extend(further.iter().map(|&(name, value)| (name, Some(value))));
+        let state = BuiltFrom { args: [&message], attributes };
+        let args = Some(Json::of(&state).expect("texts under texts have a JSON form"));
+        let class = format!("pyhero:{class}");
+        Self { class, message, traceback: String::new(), args }
+    }
+}
+
+/// See [`Raised::args`].
+#[derive(Serialize)]
+struct BuiltFrom<'a> {
+    args: [&'a str; 1],
+    attributes: BTreeMap<&'a str, Option<&'a str>>,
+}
+
 /// A remembered outcome with the parts of its key: they explain a mismatch, and carry a play over to
 /// a new version of its workflow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,6 +141,18 @@ impl OutcomeRecord {
     }
 }
 
+/// The sid of the play that a step spawns: a ULID with the time of its parent, and with the SHA-1 of
+/// parent and step key in place of the random part. So a parent that is relaunched finds its child.
+pub fn child_play_sid(parent: &PlaySid, step: &StepKey) -> PlaySid {
+    const TIME_CHARS: usize = 10;
+    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let hash: [u8; 20] = Sha1::digest(format!("{parent}|{step}")).into();
+    let bits = hash[..10].iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
+    let random = (0..16).rev().map(|n| char::from(ALPHABET[(bits >> (5 * n) & 31) as usize]));
+    let time = parent.as_str().chars().chain(std::iter::repeat('0')).take(TIME_CHARS);
+    PlaySid::new(time.chain(random).collect::<String>())
+}
+
 /// The version sid of a bundle: SHA-1 over its entry, its flow and every file, each length-prefixed
 /// so that no two bundles share an input.
 pub fn version_sid(bundle: &crate::Bundle) -> VersionSid {
@@ -147,6 +181,17 @@ mod tests {
             .expect("canonical")
             .as_str()
             .to_owned()
+    }
+
+    #[test]
+    fn the_sid_of_a_child_follows_from_its_parent_and_its_step() {
+        let parent = PlaySid::new("01m7yp6z4h2r2pk5gy1pe6vjxg");
+        let sid = |parent: &PlaySid, step: &str| child_play_sid(parent, &StepKey::new(step));
+        let child = sid(&parent, "aa");
+        assert_eq!(child, sid(&parent, "aa"));
+        assert_ne!(child, sid(&parent, "ab"));
+        assert_ne!(child, sid(&child, "aa"));
+        assert_eq!((child.as_str().len(), &child.as_str()[..10]), (26, "01m7yp6z4h"));
     }
 
     #[test]

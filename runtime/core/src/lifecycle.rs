@@ -104,6 +104,15 @@ pub struct Transition {
     pub effects: Vec<Effect>,
 }
 
+impl Transition {
+    /// Whether something may happen by the clock from now on: a request expires or the play does.
+    pub fn falls_due(&self) -> bool {
+        let request = self.request.as_ref().filter(|request| request.is_open());
+        let expires_at = request.and_then(|request| request.expires_at);
+        !self.play.status.is_ended() && (expires_at.is_some() || self.play.deadline.is_some())
+    }
+}
+
 /// What a shell must do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {

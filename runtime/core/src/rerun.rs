@@ -1,9 +1,10 @@
 //! What a play takes over from an earlier one that it retries or forks.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use hero_schema::{
-    Answer, Json, LaunchNumber, Outcome, OutcomeRecord, ResumeId, ResumeRequest, SpanId, StepKey,
+    Answer, Json, LaunchNumber, Outcome, OutcomeRecord, ResumeRequest, Span, SpanId, SpanStatus,
+    StepKey,
 };
 
 /// Marks the part of a path under which a step is undone: `main/~<step key>`. No name begins with it.
@@ -45,17 +46,26 @@ impl Memory {
     }
 
     /// What a fork keeps: what had completed before a place in the play.
+    ///
+    /// A step that began before it and had not completed runs again, with what it had called by then;
+    /// what began later runs again with all that it called.
     #[must_use]
-    pub fn before(self, place: Place, span_began: impl Fn(&SpanId) -> Option<Place>) -> Self {
+    pub fn before(self, place: Place, history: &History) -> Self {
+        let began_later: Vec<String> = self
+            .outcomes
+            .iter()
+            .filter(|record| history.began(&record.span_id).is_some_and(|began| began >= place))
+            .map(OutcomeRecord::path)
+            .collect();
+        let is_kept = |record: &OutcomeRecord| {
+            history.completed(record) < place
+                && !began_later.iter().any(|path| lies_in(&record.path(), path))
+        };
         let was_asked_before = |request: &ResumeRequest| {
-            span_began(&request.asked_at_span_id).is_some_and(|began| began < place)
+            history.began(&request.asked_at_span_id).is_some_and(|began| began < place)
         };
         Self {
-            outcomes: self
-                .outcomes
-                .into_iter()
-                .filter(|record| Place { launch: record.launch, seq: record.seq } < place)
-                .collect(),
+            outcomes: self.outcomes.into_iter().filter(is_kept).collect(),
             requests: self
                 .requests
                 .into_iter()
@@ -66,8 +76,7 @@ impl Memory {
 
     /// Puts another answer in place of the one that a question has, or adds the question with it.
     pub fn answer(&mut self, mut request: ResumeRequest, answer: Answer) {
-        let id: ResumeId = request.id.clone();
-        self.requests.retain(|kept| kept.id != id);
+        self.requests.retain(|kept| kept.id != request.id);
         request.answer = Some(answer);
         self.requests.push(request);
     }
@@ -89,6 +98,41 @@ pub struct Place {
     pub seq: u64,
 }
 
+/// When the spans of a play began.
+#[derive(Clone, Debug, Default)]
+pub struct History(HashMap<SpanId, FirstSeen>);
+
+#[derive(Clone, Copy, Debug)]
+struct FirstSeen {
+    began: Place,
+    was_replayed: bool,
+}
+
+impl History {
+    /// Adds what a launch has told of a span.
+    pub fn add(&mut self, span: &Span) {
+        let began = Place { launch: span.launch, seq: span.seq };
+        let was_replayed = span.status == SpanStatus::Replayed;
+        let first = self.0.entry(span.span_id.clone()).or_insert(FirstSeen { began, was_replayed });
+        if began < first.began {
+            *first = FirstSeen { began, was_replayed };
+        }
+    }
+
+    /// When a span first began; None where there is no such span.
+    pub fn began(&self, span: &SpanId) -> Option<Place> {
+        self.0.get(span).map(|first| first.began)
+    }
+
+    /// When a step completed in this play: at once where it took the outcome over from another one.
+    fn completed(&self, record: &OutcomeRecord) -> Place {
+        match self.0.get(&record.span_id) {
+            Some(FirstSeen { began, was_replayed: true }) => *began,
+            _ => Place { launch: record.launch, seq: record.seq },
+        }
+    }
+}
+
 /// The step that this one undoes, or helps to undo.
 fn undone_by(record: &OutcomeRecord) -> Option<StepKey> {
     let (_, undo) = record.parent_path.split_once(UNDO)?;
@@ -107,7 +151,7 @@ fn lies_in(path: &str, call: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hero_schema::{Answerer, Raised, RequestKind, Timestamp};
+    use hero_schema::{Answerer, Raised, RequestKind, ResumeId, SpanKind, Timestamp};
 
     use super::*;
 
@@ -186,19 +230,78 @@ mod tests {
         assert_eq!(names(&memory.without_failures()), ["plan", "map"]);
     }
 
+    /// Spans by their ids and the frames in which they began.
+    fn history(spans: &[(&str, u64, SpanStatus)]) -> History {
+        let mut history = History::default();
+        for &(id, seq, status) in spans {
+            history.add(&Span {
+                span_id: SpanId::new(id),
+                parent_id: None,
+                launch: LaunchNumber(1),
+                seq,
+                name: id.into(),
+                kind: SpanKind::Step,
+                status,
+                step_key: None,
+                arguments: None,
+                started_at: Timestamp(1),
+                ended_at: None,
+                tags: Default::default(),
+                error: None,
+                child_play_sid: None,
+                source_file: None,
+                source_line: None,
+            });
+        }
+        history
+    }
+
+    fn at(seq: u64) -> Place {
+        Place { launch: LaunchNumber(1), seq }
+    }
+
     #[test]
     fn a_fork_keeps_what_had_completed_before_the_place() {
         let memory = Memory {
-            outcomes: vec![step("main", "first", "aa", 3), step("main", "outer", "bb", 9)],
+            outcomes: vec![
+                step("main", "first", "aaaaaaaa", 3),
+                step("main/outer:bbbbbbbb", "inner", "cccccccc", 6),
+                step("main/outer:bbbbbbbb", "second", "dddddddd", 8),
+                step("main", "outer", "bbbbbbbb", 9),
+            ],
             requests: vec![
                 question("early", Some(Outcome::Returned(Json::null()))),
                 question("late", Some(Outcome::Returned(Json::null()))),
                 question("open", None),
             ],
         };
-        let place = |seq| Place { launch: LaunchNumber(1), seq };
-        let began = |span: &SpanId| Some(place(if span.as_str() == "late" { 8 } else { 4 }));
-        assert_eq!(names(&memory.before(place(6), began)), ["first", "early"]);
+        let ok = SpanStatus::Ok;
+        let began = [("aaaaaaaa", 1), ("bbbbbbbb", 4), ("cccccccc", 5), ("dddddddd", 7)];
+        let mut spans: Vec<_> = began.map(|(id, seq)| (id, seq, ok)).to_vec();
+        spans.extend([("early", 2, ok), ("late", 8, ok), ("open", 2, ok)]);
+        let history = history(&spans);
+        let kept = |seq| {
+            let memory = memory.clone().before(at(seq), &history);
+            names(&memory).join(" ")
+        };
+        assert_eq!(kept(1), "", "from the first step");
+        assert_eq!(kept(4), "first early", "from the outer step");
+        assert_eq!(kept(7), "first inner early", "from within it");
+    }
+
+    #[test]
+    fn a_fork_of_a_fork_goes_by_the_order_in_which_the_fork_asked() {
+        let copied = |name: &str, key: &str| OutcomeRecord {
+            launch: LaunchNumber(0),
+            ..step("main", name, key, 5)
+        };
+        let memory = Memory {
+            outcomes: vec![copied("first", "aaaaaaaa"), copied("second", "bbbbbbbb")],
+            requests: Vec::new(),
+        };
+        let replayed = SpanStatus::Replayed;
+        let history = history(&[("aaaaaaaa", 1, replayed), ("bbbbbbbb", 2, replayed)]);
+        assert_eq!(names(&memory.before(at(2), &history)), ["first"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use hero_core::{Decision, Effect, Event, Transition};
-use hero_schema::{PlayRecord, PlaySid};
+use hero_schema::{PlayRecord, PlaySid, VersionSid, WorkflowVersion};
 use hero_store::{Batch, Write};
 
 use crate::supervisor::Supervisor;
@@ -17,6 +17,15 @@ impl Supervisor {
     pub(crate) async fn record(&self, play: &PlaySid) -> Result<PlayRecord, Error> {
         let found = self.shared.store.play(play).await?;
         found.ok_or_else(|| Error::NoSuchPlay(play.clone()))
+    }
+
+    /// Reads a version that must be there.
+    pub(crate) async fn version(&self, version: &VersionSid) -> Result<WorkflowVersion, Error> {
+        let found = self.shared.store.version(version).await?;
+        found.ok_or_else(|| {
+            let record = format!("version `{version}`");
+            hero_store::Error::Damaged { record, reason: "it is missing".into() }.into()
+        })
     }
 
     /// Takes a turn with an event that does not depend on what is stored beside the play, as often
@@ -44,23 +53,42 @@ impl Supervisor {
         record: &PlayRecord,
         event: Event,
     ) -> Result<Decision, Error> {
+        self.try_decide_with(record, event, Started::default()).await
+    }
+
+    /// As [`Supervisor::try_decide`], and stores a play that starts with it in the same batch.
+    pub(crate) async fn try_decide_with(
+        &self,
+        record: &PlayRecord,
+        event: Event,
+        started: Started,
+    ) -> Result<Decision, Error> {
         let decision = hero_core::apply(record, event, self.shared.store.now())?;
         if let Decision::Change(transition) = &decision {
-            self.shared.store.commit(batch(transition)).await?;
-            tracing::info!(
-                play = %transition.play.sid,
-                launch = %transition.play.launch,
-                from = %record.status,
-                to = %transition.play.status,
-                "play decided",
-            );
-            self.perform(transition);
+            let mut transitions = vec![transition.as_ref().clone()];
+            if transition.play.status.is_ended() {
+                transitions.extend(self.family_of(&transition.play).await?);
+            }
+            transitions.extend(started.transition);
+            let mut writes = started.writes;
+            writes.extend(transitions.iter().flat_map(writes_of));
+            self.shared.store.commit(Batch { fence: None, writes }).await?;
+            transitions.iter().for_each(|transition| self.perform(transition));
         }
         Ok(decision)
     }
 
     /// Performs the effects of a stored transition.
     pub(crate) fn perform(&self, transition: &Transition) {
+        tracing::info!(
+            play = %transition.play.sid,
+            launch = %transition.play.launch,
+            status = %transition.play.status,
+            "play decided",
+        );
+        if transition.falls_due() {
+            self.shared.has_new_timers.notify_one();
+        }
         for effect in &transition.effects {
             match effect {
                 // Left for the next supervisor, which finds the play `running` without a process.
@@ -76,10 +104,19 @@ impl Supervisor {
     }
 }
 
-fn batch(transition: &Transition) -> Batch {
+/// A play that starts together with a decision on another one.
+#[derive(Default)]
+pub(crate) struct Started {
+    /// What must be there first, such as its version.
+    pub(crate) writes: Vec<Write>,
+    /// Its first launch.
+    pub(crate) transition: Option<Transition>,
+}
+
+pub(crate) fn writes_of(transition: &Transition) -> Vec<Write> {
     let mut writes = vec![Write::Play(Box::new(transition.play.clone()))];
     if let Some(request) = &transition.request {
         writes.push(Write::Request(transition.play.sid.clone(), Box::new(request.clone())));
     }
-    Batch { fence: None, writes }
+    writes
 }

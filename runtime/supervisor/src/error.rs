@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hero_schema::{ErrorKind, PlaySid, ResumeId};
+use hero_schema::{ErrorKind, PlaySid, PlayStatus, ResumeId, SpanId};
 
 /// See the variants.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,28 @@ pub enum Error {
         play: PlaySid,
         /// The request.
         request: ResumeId,
+    },
+    /// The play has no such span, or no step of it has completed.
+    #[error("play `{play}` has no span `{span}`")]
+    NoSuchSpan {
+        /// The play.
+        play: PlaySid,
+        /// The span.
+        span: SpanId,
+    },
+    /// Only what has ended can be taken up again or removed.
+    #[error("play `{play}` has not ended: it is `{status}`")]
+    NotEnded {
+        /// The play.
+        play: PlaySid,
+        /// What it is.
+        status: PlayStatus,
+    },
+    /// There is nothing to try again.
+    #[error("play `{play}` has succeeded")]
+    Succeeded {
+        /// The play.
+        play: PlaySid,
     },
     /// The event is not possible now; nothing has changed.
     #[error(transparent)]

@@ -204,7 +204,7 @@ impl<'a> Launch<'a> {
             exit,
             result: recorded.result,
             has_progressed: recorded.has_progressed,
-            was_timed_out: false,
+            was_timed_out: recorded.was_timed_out,
             left_over,
             open_span: recorded.open_span,
             last_words,

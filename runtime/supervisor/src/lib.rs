@@ -7,9 +7,14 @@
 
 mod supervisor;
 
+mod deadlines;
 mod decide;
+mod family;
 mod launch;
 mod recorder;
+mod rerun;
+mod spawn;
+mod timers;
 
 mod bundle;
 mod interpreter;
@@ -23,4 +28,5 @@ mod inspect;
 mod error;
 
 pub use error::Error;
+pub use rerun::Fork;
 pub use supervisor::{Answered, NewPlay, Settings, Supervisor, VersionChoice};

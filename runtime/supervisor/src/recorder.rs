@@ -9,17 +9,22 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use hero_core::{Cost, Decision, Event};
 use hero_schema::frame::{
-    FlowResult, Frame, Pause, Reply, SpanEnd, SpanEvent, SpanLog, SpanStart, SpanTag, StepOutput,
+    FlowResult, Frame, Pause, PlayDeadline, Reply, SpanEnd, SpanEvent, SpanLog, SpanStart, SpanTag,
+    StepOutput,
 };
+use hero_schema::step::child_play_sid;
 use hero_schema::{
-    LaunchNumber, LogLevel, Outcome, OutcomeRecord, PlaySid, Raised, ResumeRequest, Span, SpanId,
-    SpanKind, SpanStatus, StepKey, Timestamp,
+    LaunchNumber, LogLevel, Outcome, OutcomeRecord, PlayRecord, PlaySid, Raised, ResumeRequest,
+    Span, SpanId, SpanKind, SpanStatus, StepKey, Timestamp,
 };
 use hero_store::{Batch, Fence, Write};
 
 use crate::Error;
+use crate::deadlines::Deadlines;
+use crate::decide::Started;
 use crate::output::LogBook;
 use crate::span_socket::Connection;
+use crate::spawn::Child;
 use crate::supervisor::Supervisor;
 
 /// How many frames of one launch may wait for their acknowledgement; reading stops beyond that.
@@ -49,8 +54,10 @@ pub(crate) struct Recorder {
     next_seq: u64,
     /// The spans that have begun and not ended, in the order they began.
     open_spans: Vec<Span>,
+    deadlines: Deadlines,
     result: Option<FlowResult>,
     has_progressed: bool,
+    was_timed_out: bool,
     cost: Cost,
 }
 
@@ -60,6 +67,8 @@ pub(crate) struct Recorded {
     pub(crate) result: Option<FlowResult>,
     /// Whether it stored an outcome or a request that was not there before.
     pub(crate) has_progressed: bool,
+    /// Whether a step ran out of time.
+    pub(crate) was_timed_out: bool,
     /// The innermost span that was open.
     pub(crate) open_span: Option<SpanId>,
     /// What it has spent.
@@ -80,8 +89,10 @@ impl Recorder {
             log,
             next_seq: 1,
             open_spans: Vec::new(),
+            deadlines: Deadlines::default(),
             result: None,
             has_progressed: false,
+            was_timed_out: false,
             cost: Cost::default(),
         }
     }
@@ -106,6 +117,11 @@ impl Recorder {
                             break;
                         }
                     }
+                }
+                late = self.deadlines.passed() => {
+                    self.time_out(late).await;
+                    connection.frames.discard().await;
+                    break;
                 }
             }
         }
@@ -152,7 +168,12 @@ impl Recorder {
             SpanEvent::SpanTag(tag) => self.span_tag(tag),
             SpanEvent::StepOutput(step) => replies.push_back(self.step_output(frame.seq, step)),
             SpanEvent::Pause(pause) => replies.push_back(self.pause(frame.seq, pause)),
-            SpanEvent::StepDeadline(_) | SpanEvent::PlayDeadline(_) => {}
+            SpanEvent::StepDeadline(deadline) => {
+                self.deadlines.set(deadline.timeout_micros, deadline.output);
+            }
+            SpanEvent::PlayDeadline(deadline) => {
+                replies.push_back(self.play_deadline(frame.seq, deadline));
+            }
             SpanEvent::Result(result) => self.result = Some(result),
         }
     }
@@ -202,6 +223,61 @@ impl Recorder {
 
     /// Stores an outcome together with the end of its span.
     fn step_output(&mut self, seq: u64, step: StepOutput) -> BoxFuture<'static, Handled> {
+        let batch = self.ended_step(seq, step);
+        let shared = self.supervisor.shared.clone();
+        Box::pin(async move {
+            let stored = shared.store.commit(batch).await;
+            let is_progress = stored.is_ok();
+            let reply = match stored {
+                Ok(()) if *shared.is_stopping.borrow() => {
+                    let message = "the supervisor is stopping; the play goes on with the next one";
+                    Reply::Refused { seq, message: message.into() }
+                }
+                Ok(()) => Reply::Ack { seq, answer: None },
+                Err(error) => Reply::Refused { seq, message: error.to_string() },
+            };
+            Handled { reply, is_progress }
+        })
+    }
+
+    /// A step has run out of time: stores what that comes to, and ends the launch. What else the
+    /// launch says is not heard any more; the next one goes on from what is stored.
+    async fn time_out(&mut self, mut step: StepOutput) {
+        step.at = self.supervisor.shared.store.now();
+        self.log.note(LogLevel::Error, format!("step `{}` ran out of time", step.name));
+        let seq = self.next_seq;
+        let mut batch = self.ended_step(seq, step);
+        for write in &mut batch.writes {
+            if let Write::Span(_, span) = write {
+                span.status = SpanStatus::TimedOut;
+            }
+        }
+        let shared = &self.supervisor.shared;
+        match shared.store.commit(batch).await {
+            Ok(()) => self.was_timed_out = true,
+            Err(error) => {
+                self.log.note(LogLevel::Error, format!("that is not stored: {error}"));
+            }
+        }
+        shared.kill(&self.play, self.launch);
+    }
+
+    fn play_deadline(&self, seq: u64, deadline: PlayDeadline) -> BoxFuture<'static, Handled> {
+        let (supervisor, play, launch) = (self.supervisor.clone(), self.play.clone(), self.launch);
+        let timeout_micros = deadline.timeout_micros;
+        Box::pin(async move {
+            let event = |_: &PlayRecord| Event::DeadlineSet { launch, timeout_micros };
+            let reply = match supervisor.decide(&play, event).await {
+                Ok(_) => Reply::Ack { seq, answer: None },
+                Err(error) => Reply::Refused { seq, message: error.to_string() },
+            };
+            Handled { reply, is_progress: false }
+        })
+    }
+
+    /// The outcome of a step and the end of its span.
+    fn ended_step(&mut self, seq: u64, step: StepOutput) -> Batch {
+        self.deadlines.forget(&step.key);
         let (status, error) = match &step.outcome {
             Outcome::Returned(_) => (SpanStatus::Ok, None),
             Outcome::Raised(raised) => (SpanStatus::Failed, Some(raised.clone())),
@@ -222,23 +298,13 @@ impl Recorder {
         };
         let mut batch = self.fenced(vec![Write::Outcome(self.play.clone(), Box::new(record))]);
         batch.writes.extend(span.map(|span| Write::Span(self.play.clone(), Box::new(span))));
-        let shared = self.supervisor.shared.clone();
-        Box::pin(async move {
-            let stored = shared.store.commit(batch).await;
-            let is_progress = stored.is_ok();
-            let reply = match stored {
-                Ok(()) if *shared.is_stopping.borrow() => {
-                    let message = "the supervisor is stopping; the play goes on with the next one";
-                    Reply::Refused { seq, message: message.into() }
-                }
-                Ok(()) => Reply::Ack { seq, answer: None },
-                Err(error) => Reply::Refused { seq, message: error.to_string() },
-            };
-            Handled { reply, is_progress }
-        })
+        batch
     }
 
     fn pause(&mut self, seq: u64, pause: Pause) -> BoxFuture<'static, Handled> {
+        if let Some(spawn) = &pause.spawn {
+            self.name_child(&pause.span_id, child_play_sid(&self.play, &spawn.step_key));
+        }
         let (supervisor, play, launch) = (self.supervisor.clone(), self.play.clone(), self.launch);
         Box::pin(async move {
             match supervisor.asked(&play, launch, pause).await {
@@ -251,6 +317,14 @@ impl Recorder {
                 }
             }
         })
+    }
+
+    fn name_child(&mut self, span_id: &SpanId, child: PlaySid) {
+        if let Some(span) = self.open_spans.iter_mut().rfind(|span| span.span_id == *span_id) {
+            span.child_play_sid = Some(child);
+            let span = span.clone();
+            self.post(span);
+        }
     }
 
     fn close_span(
@@ -312,6 +386,7 @@ impl Recorder {
         Recorded {
             result: self.result,
             has_progressed: self.has_progressed,
+            was_timed_out: self.was_timed_out,
             open_span,
             cost: self.cost,
         }
@@ -350,9 +425,7 @@ impl Supervisor {
             ui: pause.ui,
             asked_at_span_id: pause.span_id,
             asked_at: now,
-            expires_at: pause
-                .timeout_micros
-                .map(|micros| Timestamp(now.0.saturating_add_unsigned(micros))),
+            expires_at: pause.timeout_micros.map(|micros| now.after_micros(micros)),
             default: pause.default,
             answer: None,
         };
@@ -360,8 +433,16 @@ impl Supervisor {
             let record = self.record(play).await?;
             let stored = self.shared.store.request(play, &asked.id).await?;
             let is_new = stored.is_none();
+            let mut started = Started::default();
+            if let Some(spawn) = pause.spawn.as_ref().filter(|_| is_new) {
+                match self.child(&record, &asked.id, spawn).await? {
+                    Child::Starts(starts) => started = *starts,
+                    Child::Runs => {}
+                    Child::Ended(outcome) => return Ok(Asked { answer: Some(outcome), is_new }),
+                }
+            }
             let event = Event::Asked { launch, asked: asked.clone(), stored };
-            match self.try_decide(&record, event).await {
+            match self.try_decide_with(&record, event, started).await {
                 Err(Error::Store(hero_store::Error::Conflict { .. })) => {}
                 Err(error) => return Err(error),
                 Ok(Decision::Change(transition)) => {

@@ -195,6 +195,12 @@ impl FrameReader {
         self.next_within(FRAME_BYTES_MAX).await
     }
 
+    /// Reads on to the end of the stream and forgets what comes: a launch that is being ended must not
+    /// find its connection closed before its process has said its last words.
+    pub(crate) async fn discard(&mut self) {
+        let _ = tokio::io::copy(&mut self.receiver, &mut tokio::io::sink()).await;
+    }
+
     async fn next_within(&mut self, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
         let room = (bytes_max + 1).saturating_sub(self.line.len()) as u64;
         let n_read = (&mut self.receiver).take(room).read_until(b'\n', &mut self.line).await?;

@@ -11,11 +11,13 @@ use hero_schema::{
     ResumeId, Timestamp, VersionSid, WorkflowSid, WorkflowVersion,
 };
 use hero_store::{Batch, PageQuery, PlayQuery, Store, Write};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::decide::writes_of;
 use crate::span_socket::SpanSocket;
+use crate::spawn::first_launch;
 use crate::spawner::Spawner;
-use crate::{Error, inspect, launch_dir};
+use crate::{Error, inspect, launch_dir, timers};
 
 /// How many processes may run at once; further launches wait for one to end.
 const PROCESSES_MAX: usize = 64;
@@ -56,8 +58,8 @@ pub struct NewPlay {
     pub python: Option<String>,
     /// The working directory; None gives each launch a private one.
     pub working_dir: Option<String>,
-    /// The play that spawns this one.
-    pub parent: Option<PlaySid>,
+    /// How long it may take in all, waiting included; None leaves that to the flow.
+    pub timeout: Option<Duration>,
 }
 
 /// The code of a new play.
@@ -94,6 +96,8 @@ pub(crate) struct Shared {
     pub(crate) is_stopping: watch::Sender<bool>,
     running: Mutex<HashMap<PlaySid, RunningLaunch>>,
     n_launches: watch::Sender<u32>,
+    /// Told when something may fall due earlier than what was known.
+    pub(crate) has_new_timers: Notify,
 }
 
 struct RunningLaunch {
@@ -120,11 +124,13 @@ impl Supervisor {
                 is_stopping: watch::Sender::new(false),
                 running: Mutex::default(),
                 n_launches: watch::Sender::new(0),
+                has_new_timers: Notify::new(),
             }),
         })
     }
 
-    /// Relaunches every play that is `pending` or `running` and has no process. Replay makes it safe.
+    /// Relaunches every play that is `pending` or `running` and has no process, which replay makes
+    /// safe, and from then on does what falls due. To be called once.
     ///
     /// # Errors
     /// The store cannot be read. A play that cannot be relaunched is logged and left for the next time.
@@ -142,6 +148,7 @@ impl Supervisor {
             }
         }
         tracing::info!(n_recovered, "recovered plays without a process");
+        tokio::spawn(timers::run(self.clone()));
         Ok(n_recovered)
     }
 
@@ -180,9 +187,7 @@ impl Supervisor {
     /// # Errors
     /// The store refused; nothing is stored or started.
     pub async fn start_play(&self, new: NewPlay) -> Result<PlayRecord, Error> {
-        if *self.shared.is_stopping.borrow() {
-            return Err(Error::Stopping);
-        }
+        self.check_takes_work().await?;
         let now = self.shared.store.now();
         let mut batch = Batch::default();
         let version_sid = match new.version {
@@ -193,27 +198,34 @@ impl Supervisor {
                 sid
             }
         };
-        let sid = PlaySid::new(ulid::Ulid::generate().to_string().to_lowercase());
         let accepted = PlayRecord {
             name: new.name,
             workflow_sid: new.workflow_sid,
             prefill: new.prefill,
             prefill_only: new.prefill_only,
-            parent: new.parent,
+            deadline: new.timeout.map(|timeout| now.after_micros(micros(timeout))),
             python: new.python,
             working_dir: new.working_dir,
-            ..PlayRecord::new(sid, version_sid, new.input, now)
+            ..PlayRecord::new(self.new_sid(), version_sid, new.input, now)
         };
         // Accepted and launched in one commit: nobody could see the moment between.
-        let Decision::Change(transition) = hero_core::apply(&accepted, Event::LaunchDue, now)?
-        else {
-            unreachable!("a new play is always due for its first launch");
-        };
-        batch.writes.push(Write::Play(Box::new(transition.play.clone())));
+        let transition = first_launch(&accepted, now)?;
+        batch.writes.extend(writes_of(&transition));
         self.shared.store.commit(batch).await?;
-        tracing::info!(play = %transition.play.sid, name = transition.play.name, "play started");
         self.perform(&transition);
         Ok(transition.play)
+    }
+
+    /// Refuses new plays where they could not be carried.
+    pub(crate) async fn check_takes_work(&self) -> Result<(), Error> {
+        match *self.shared.is_stopping.borrow() {
+            true => Err(Error::Stopping),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn new_sid(&self) -> PlaySid {
+        PlaySid::new(ulid::Ulid::generate().to_string().to_lowercase())
     }
 
     /// Answers a request; the only way in for people, webhooks, timers and services.
@@ -315,6 +327,10 @@ impl Supervisor {
         self.shared.is_stopping.send_replace(true);
         self.idle().await;
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Shared {

@@ -56,6 +56,7 @@ async fn with_who_answered(
         Answerer::Prefill { pattern } => format!("the prefill entry `{pattern}`"),
         Answerer::Timer => "its deadline".into(),
         Answerer::Child => "the end of the child play".into(),
+        Answerer::Fork => "whoever forked the play".into(),
     };
     error.hint(format!("the first answer stands: {who} gave it {seconds} s ago"))
 }

@@ -1,5 +1,7 @@
 //! `play_start`
 
+use std::time::Duration;
+
 use hero_core::answer;
 use hero_schema::name::NAME_CHARS_MAX;
 use hero_schema::rpc::{PlayStart, WorkflowDetail, WorkflowGet};
@@ -36,7 +38,7 @@ pub(crate) async fn start(service: &Service, params: PlayStart) -> Result<PlayRe
         prefill_only: params.prefill_only,
         python: params.python,
         working_dir: params.working_dir,
-        parent: None,
+        timeout: params.timeout_ms.map(Duration::from_millis),
     };
     service.supervisor.start_play(new).await.map_err(errors::of_supervisor)
 }

@@ -1,0 +1,104 @@
+//! Child plays: started together with the question that their end answers.
+
+use hero_core::{Decision, Event, Transition};
+use hero_schema::frame::Spawn;
+use hero_schema::step::{child_play_sid, version_sid};
+use hero_schema::{
+    Bundle, FlowSignature, Outcome, PlayRecord, Raised, ResumeId, Timestamp, WorkflowSid,
+    WorkflowVersion,
+};
+use hero_store::Write;
+
+use crate::Error;
+use crate::decide::Started;
+use crate::family::outcome_of;
+use crate::supervisor::Supervisor;
+
+/// What a spawned play is when its parent asks for it.
+pub(crate) enum Child {
+    /// It starts with the question.
+    Starts(Box<Started>),
+    /// It was started before and has not ended.
+    Runs,
+    /// It cannot be started, or has ended: this is the answer.
+    Ended(Outcome),
+}
+
+struct Code {
+    workflow_sid: Option<WorkflowSid>,
+    version: WorkflowVersion,
+}
+
+impl Supervisor {
+    /// Looks for the child of a step, and prepares its start where there is none. The sid is derived
+    /// from the step, so a parent that is relaunched finds the child that it has.
+    pub(crate) async fn child(
+        &self,
+        parent: &PlayRecord,
+        request: &ResumeId,
+        spawn: &Spawn,
+    ) -> Result<Child, Error> {
+        let sid = child_play_sid(&parent.sid, &spawn.step_key);
+        if let Some(child) = self.shared.store.play(&sid).await? {
+            return Ok(match child.status.is_ended() {
+                true => Child::Ended(outcome_of(&child)),
+                false => Child::Runs,
+            });
+        }
+        let code = match self.code_of(parent, spawn).await? {
+            Ok(code) => code,
+            Err(raised) => return Ok(Child::Ended(Outcome::Raised(raised))),
+        };
+        let now = self.shared.store.now();
+        let accepted = PlayRecord {
+            name: spawn.target.clone(),
+            workflow_sid: code.workflow_sid,
+            prefill: parent.prefill.clone(),
+            prefill_only: parent.prefill_only,
+            parent: Some(parent.sid.clone()),
+            parent_request: Some(request.clone()),
+            python: parent.python.clone(),
+            working_dir: parent.working_dir.clone(),
+            ..PlayRecord::new(sid, code.version.sid.clone(), spawn.inputs.clone(), now)
+        };
+        let transition = first_launch(&accepted, now)?;
+        let writes = vec![Write::Version(Box::new(code.version))];
+        Ok(Child::Starts(Box::new(Started { writes, transition: Some(transition) })))
+    }
+
+    /// The code of the child: another flow of the parent's bundle, or a saved workflow.
+    async fn code_of(
+        &self,
+        parent: &PlayRecord,
+        spawn: &Spawn,
+    ) -> Result<Result<Code, Raised>, Error> {
+        let store = &self.shared.store;
+        if spawn.is_in_bundle {
+            let version = self.version(&parent.version_sid).await?;
+            let bundle = Bundle { flow: spawn.target.clone(), ..version.bundle };
+            let signature = FlowSignature { env: version.signature.env, ..Default::default() };
+            let sid = version_sid(&bundle);
+            let version = WorkflowVersion { sid, bundle, signature, created_at: store.now() };
+            return Ok(Ok(Code { workflow_sid: None, version }));
+        }
+        let Some(workflow) = store.workflow(&spawn.target).await? else {
+            let message = format!("there is no flow and no workflow `{}`", spawn.target);
+            return Ok(Err(Raised::by_the_runtime("FlowNotFound", message, &[])));
+        };
+        let version = self.version(&workflow.current_version_sid).await?;
+        let schema = version.signature.input_schema.as_ref();
+        if let Err(misfit) = hero_core::answer::check(schema, &spawn.inputs) {
+            let message = format!("the inputs do not fit workflow `{}`: {misfit}", spawn.target);
+            return Ok(Err(Raised::by_the_runtime("ArgumentError", message, &[])));
+        }
+        Ok(Ok(Code { workflow_sid: Some(workflow.sid), version }))
+    }
+}
+
+/// A play that is accepted, in its first launch.
+pub(crate) fn first_launch(accepted: &PlayRecord, now: Timestamp) -> Result<Transition, Error> {
+    match hero_core::apply(accepted, Event::LaunchDue, now)? {
+        Decision::Change(transition) => Ok(*transition),
+        Decision::NoChange => unreachable!("a new play is always due for its first launch"),
+    }
+}
