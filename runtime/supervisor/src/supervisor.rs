@@ -218,10 +218,10 @@ impl Supervisor {
 
     /// Refuses new plays where they could not be carried.
     pub(crate) async fn check_takes_work(&self) -> Result<(), Error> {
-        match *self.shared.is_stopping.borrow() {
-            true => Err(Error::Stopping),
-            false => Ok(()),
+        if *self.shared.is_stopping.borrow() {
+            return Err(Error::Stopping);
         }
+        Ok(self.shared.store.has_room().await?)
     }
 
     pub(crate) fn new_sid(&self) -> PlaySid {
