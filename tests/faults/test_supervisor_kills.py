@@ -45,6 +45,30 @@ def test_a_server_killed_at_any_moment_loses_and_repeats_nothing(
     tally.check()
 
 
+def test_a_server_and_its_processes_killed_at_once_lose_and_repeat_nothing(
+    hero: Hero, ledger: Ledger, summary: Callable[[str], None]
+) -> None:
+    chances = counts.chances("kills of both")
+    tally = Tally(counts.KILLS_OF_BOTH)
+    server = hero.start_server()
+    with crowd(hero, ledger, counts.chances("plays of both"), PLAYS_IN_FLIGHT) as plays:
+        for _ in range(tally.n_planned):
+            tally.landed(in_flight=_live_until_some_moment(server, chances))
+            doomed = [server.process.pid, *processes.children_of(server.process.pid)]
+            chances.shuffle(doomed)
+            processes.kill(doomed)
+            server.process.wait()
+            ledger.report("fault", fault="server and processes killed")
+            server = _start_again(hero, chances)
+        ended = plays.settle()
+    server.stop()
+    check_nothing_is_left(hero.home)
+    check(ledger.history(), ended)
+    check_no_panic(hero)
+    summary(f"server and processes killed: {tally}, {len(ended)} plays, {_effects(ledger)}")
+    tally.check()
+
+
 def _start_again(hero: Hero, chances: random.Random) -> Server:
     """A new server, sometimes only after the processes of the old one have gone, sometimes not waited for."""
     if chances.random() < 0.2:

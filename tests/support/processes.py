@@ -28,7 +28,12 @@ def belonging_to(home: Path) -> list[int]:
 
 def kill_all(home: Path) -> None:
     """Ends them, whatever they are doing."""
-    for pid in belonging_to(home):
+    kill(belonging_to(home))
+
+
+def kill(pids: list[int]) -> None:
+    """Ends these processes, in this order."""
+    for pid in pids:
         with suppress(ProcessLookupError):  # It may end by itself meanwhile.
             os.kill(pid, signal.SIGKILL)
 
