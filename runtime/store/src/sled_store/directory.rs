@@ -94,12 +94,12 @@ fn create_private(dir: &Path) -> Result<(), Error> {
 /// The number in `format`; None where the store was never completely created.
 fn read_format(dir: &Path) -> Result<Option<u32>, Error> {
     let path = dir.join("format");
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
+    let content = match fs::read(&path) {
+        Ok(content) => content,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error("read", &path)(error)),
     };
-    let Ok(found) = text.trim().parse() else {
+    let Ok(found) = String::from_utf8_lossy(&content).trim().parse() else {
         let record = format!("`{}`", path.display());
         return Err(Error::Damaged { record, reason: "it holds no number".into() });
     };
