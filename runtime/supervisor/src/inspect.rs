@@ -51,9 +51,9 @@ pub(crate) async fn inspect(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let child = shared
+    let (child, _started) = shared
         .spawner
-        .spawn(command)
+        .spawn(command, None)
         .await
         .map_err(|error| unusable(&python, &error.to_string()))?;
     match tokio::time::timeout(INSPECT_TIMEOUT, child.wait_with_output()).await {

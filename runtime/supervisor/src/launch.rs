@@ -12,7 +12,8 @@ use hero_schema::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::launch_dir::LaunchDir;
 use crate::output::LogBook;
@@ -20,8 +21,8 @@ use crate::recorder::{Recorder, not_asked_for};
 use crate::supervisor::{Supervisor, Underway};
 use crate::{Error, bundle, interpreter};
 
-/// How long what a process left in its pipes and its socket is waited for once it is gone. Only a
-/// grandchild that left the process group can hold them open that long.
+/// How long what a process left in its pipes and its socket is read once it is gone. Only a
+/// descendant that cannot be killed holds them open that long.
 const DRAIN: Duration = Duration::from_secs(2);
 
 /// Carries a launch to its end and decides what that means for the play.
@@ -126,8 +127,9 @@ impl<'a> Launch<'a> {
         if *underway.must_die.borrow() {
             return not_started("it was cancelled before its process began".into());
         }
-        let mut child = match shared.spawner.spawn(self.command()).await {
-            Ok(child) => child,
+        let named = Some((sid.clone(), launch));
+        let (mut child, started) = match shared.spawner.spawn(self.command(), named).await {
+            Ok(started) => started,
             Err(error) => return not_started(format!("`{}`: {error}", self.python.display())),
         };
         tracing::info!(play = %sid, %launch, pid = child.id(), "process started");
@@ -148,15 +150,15 @@ impl<'a> Launch<'a> {
         };
         let process = async {
             let exit = self.wait(&mut child, underway).await;
+            drop(started);
+            // Whatever it started and left behind goes with it.
+            shared.orphans.sweep().await;
             is_gone.send_replace(true);
             exit
         };
-        let exit = join_within_drain(process, conversation).await;
-        let _ = timeout(DRAIN, printed).await;
-        let last_words = match timeout(DRAIN, last_words).await {
-            Ok(Ok(words)) => words,
-            _ => String::new(),
-        };
+        let (exit, drained) = join_within_drain(process, conversation).await;
+        let _ = within(drained, printed).await;
+        let last_words = within(drained, last_words).await.unwrap_or_default();
         self.close(recorder, exit, last_words)
     }
 
@@ -178,7 +180,6 @@ impl<'a> Launch<'a> {
             Some(status) => status,
             None => terminate(child, group, grace).await,
         };
-        // Whatever it started and left behind goes with it.
         signal(group, Signal::KILL);
         match status {
             Ok(status) => exit_of(status),
@@ -266,19 +267,27 @@ fn write_files(
     })
 }
 
-/// Waits for the process, and then for what it said last, as long as that takes within reason.
+/// Waits for the process, and then for what it said last; returns until when its pipes are read.
 async fn join_within_drain(
     process: impl Future<Output = Exit>,
     conversation: impl Future<Output = ()>,
-) -> Exit {
+) -> (Exit, Instant) {
     tokio::pin!(process, conversation);
     tokio::select! {
         exit = &mut process => {
-            let _ = timeout(DRAIN, conversation).await;
-            exit
+            let drained = Instant::now() + DRAIN;
+            let _ = timeout_at(drained, conversation).await;
+            (exit, drained)
         }
-        () = &mut conversation => process.await,
+        () = &mut conversation => (process.await, Instant::now() + DRAIN),
     }
+}
+
+/// What a task came to; None where it has to be given up.
+async fn within<T>(deadline: Instant, mut task: JoinHandle<T>) -> Option<T> {
+    let done = timeout_at(deadline, &mut task).await;
+    task.abort();
+    done.ok()?.ok()
 }
 
 /// Returns once the flag is set; never where nobody is left to set it.
@@ -295,6 +304,8 @@ async fn terminate(
     grace: Duration,
 ) -> std::io::Result<ExitStatus> {
     signal(group, Signal::TERM);
+    // What is stopped would not hear it.
+    signal(group, Signal::CONT);
     match timeout(grace, child.wait()).await {
         Ok(status) => status,
         Err(_) => {

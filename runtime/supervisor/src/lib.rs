@@ -19,7 +19,9 @@ mod timers;
 mod bundle;
 mod interpreter;
 mod launch_dir;
+mod orphans;
 mod output;
+mod procfs;
 mod span_socket;
 mod spawner;
 

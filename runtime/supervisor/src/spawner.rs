@@ -11,6 +11,8 @@ use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::orphans::{LaunchId, Started};
+
 /// A handle to the spawning thread.
 pub(crate) struct Spawner {
     orders: mpsc::Sender<Order>,
@@ -18,8 +20,9 @@ pub(crate) struct Spawner {
 
 struct Order {
     command: Command,
+    launch: Option<LaunchId>,
     runtime: Handle,
-    reply: oneshot::Sender<io::Result<Child>>,
+    reply: oneshot::Sender<io::Result<(Child, Started)>>,
 }
 
 impl Spawner {
@@ -33,7 +36,7 @@ impl Spawner {
                 while let Ok(mut order) = inbox.recv() {
                     let _inside = order.runtime.enter();
                     // A caller that has gone away drops the child, which `kill_on_drop` ends.
-                    let _ = order.reply.send(order.command.spawn());
+                    let _ = order.reply.send(Started::by(order.launch, || order.command.spawn()));
                 }
                 loop {
                     std::thread::park();
@@ -43,13 +46,17 @@ impl Spawner {
         Self { orders }
     }
 
-    /// Starts a process.
+    /// Starts a process, of a launch or of none.
     ///
     /// # Errors
     /// As [`Command::spawn`].
-    pub(crate) async fn spawn(&self, command: Command) -> io::Result<Child> {
+    pub(crate) async fn spawn(
+        &self,
+        command: Command,
+        launch: Option<LaunchId>,
+    ) -> io::Result<(Child, Started)> {
         let (reply, answer) = oneshot::channel();
-        let order = Order { command, runtime: Handle::current(), reply };
+        let order = Order { command, launch, runtime: Handle::current(), reply };
         self.orders.send(order).expect("the spawning thread lives as long as the program");
         answer.await.expect("the spawning thread answers every order")
     }

@@ -14,6 +14,7 @@ use hero_store::{Batch, PageQuery, PlayQuery, Store, Write};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::decide::writes_of;
+use crate::orphans::Orphans;
 use crate::span_socket::SpanSocket;
 use crate::spawn::first_launch;
 use crate::spawner::Spawner;
@@ -91,6 +92,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) spawner: Spawner,
+    pub(crate) orphans: Arc<Orphans>,
     pub(crate) span_socket: SpanSocket,
     pub(crate) process_slots: Semaphore,
     pub(crate) is_stopping: watch::Sender<bool>,
@@ -112,6 +114,7 @@ impl Supervisor {
     /// # Errors
     /// A directory cannot be written, or the socket cannot be bound.
     pub async fn start(settings: Settings, store: Arc<dyn Store>) -> Result<Self, Error> {
+        let orphans = Orphans::adopt(&settings.span_socket);
         launch_dir::clear(&settings.run_dir)?;
         let span_socket = SpanSocket::bind(&settings.span_socket)?;
         Ok(Self {
@@ -119,6 +122,7 @@ impl Supervisor {
                 settings,
                 store,
                 spawner: Spawner::start(),
+                orphans,
                 span_socket,
                 process_slots: Semaphore::new(PROCESSES_MAX),
                 is_stopping: watch::Sender::new(false),
