@@ -32,6 +32,13 @@ def server(hero: Hero) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def module_server(module_hero: Hero) -> Iterator[Server]:
+    """A running `hero_logic_server` on the data directory of `module_hero`."""
+    with module_hero.server() as server:
+        yield server
+
+
 def _hero() -> Iterator[Hero]:
     home = Path(tempfile.mkdtemp(prefix="hero_", dir=SHORT_TEMP_DIR))
     hero = Hero(home)
