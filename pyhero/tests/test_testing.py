@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -123,6 +124,27 @@ def test_an_async_flow_runs_and_a_handled_failure_replays() -> None:
 
     assert run(root, replay="after_every_step").output == "no 3"
     assert ran == ["charge"] * 2
+
+
+def test_a_failure_that_hides_the_interruption_of_another_branch_is_no_other_path() -> None:
+    @flow(name="odd")
+    def odd(n: int) -> int:
+        ran.append(f"odd {n}")
+        if n % 2 == 0:
+            raise ValueError(f"{n} is even")
+        return n
+
+    @flow(name="root")
+    def root() -> str:
+        with ThreadPoolExecutor(1) as pool:
+            results = [pool.submit(odd, n) for n in (1, 2, 3)]
+        try:
+            return str(sum(result.result() for result in results))
+        except ValueError as error:
+            return str(error)
+
+    assert run(root, replay="after_every_step").output == "2 is even"
+    assert sorted(ran) == sorted(["odd 1", "odd 2", "odd 3"] * 2)
 
 
 def test_inputs_may_be_values_of_the_annotated_types() -> None:

@@ -15,7 +15,7 @@ from . import _names, _play
 from ._codec import Misfit, codec_for, dumps
 from ._errors import ArgumentError, ReplayMismatch, UnansweredPause
 from ._flow import Flow
-from ._memory_journal import Abandoned, MemoryJournal, Moment
+from ._memory_journal import MemoryJournal, Moment
 from ._play import Paused, Play
 from ._runner import run_root
 
@@ -109,13 +109,27 @@ class _Test:
             name: _plain_json(f"prefill[{dumps(name)}]", value) for name, value in prefill.items()
         }
 
-    def launch(self, memory: list[Moment], *, is_abandoned: bool = False) -> tuple[MemoryJournal, Json]:
-        """Runs the flow on what is remembered; raises `Abandoned` after the next outcome if so wanted."""
-        journal = MemoryJournal(memory, self.prefill, is_abandoned=is_abandoned)
+    def launch(self, memory: list[Moment]) -> tuple[MemoryJournal, Json]:
+        """Runs the flow on what is remembered."""
+        journal = MemoryJournal(memory, self.prefill, is_abandoned=False)
+        return journal, self._run(journal)
+
+    def comes_further(self, memory: list[Moment]) -> bool:
+        """Runs the flow until it has something more to remember, and tells whether it had."""
+        journal = MemoryJournal(memory, self.prefill, is_abandoned=True)
+        try:
+            self._run(journal)
+        except BaseException:
+            # `Abandoned`, or what the flow made of it: a group of exceptions, or another branch's failure.
+            if not journal.moments:
+                raise
+        return bool(journal.moments)
+
+    def _run(self, journal: MemoryJournal) -> Json:
         play = self._play(journal)
         _play.running = play
         try:
-            return journal, run_root(play, self.target, self.inputs)
+            return run_root(play, self.target, self.inputs)
         except Paused:
             raise _unanswered(journal) from None
         finally:
@@ -140,9 +154,8 @@ class _Test:
         """Stops and goes on after each moment, then checks the replay of all."""
         for n_remembered in range(len(moments)):
             try:
-                self.launch(moments[:n_remembered], is_abandoned=True)
-            except Abandoned:
-                continue
+                if self.comes_further(moments[:n_remembered]):
+                    continue
             except UnansweredPause as error:
                 raise _mismatch(moments[:n_remembered], f"stood at other pauses: {error.message}") from None
             raise _mismatch(moments[:n_remembered], f"did not come to `{moments[n_remembered].name}`")
