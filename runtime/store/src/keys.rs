@@ -52,6 +52,14 @@ pub(crate) fn is_listed(key: &[u8]) -> bool {
     key.starts_with(b"x")
 }
 
+/// What follows the kind in the key of a play or a tally: the same bytes in both.
+pub(crate) fn play_part(key: &[u8]) -> Option<&[u8]> {
+    match key {
+        [b'p' | b't', play @ ..] => Some(play),
+        _ => None,
+    }
+}
+
 /// All keys that the sums are taken over.
 pub(crate) fn summed() -> [Range<Vec<u8>>; 6] {
     SUMMED_KINDS.map(|kind| range(&[kind]))

@@ -116,7 +116,7 @@ impl Damage {
             Self::EmptyFile => fs::write(&file, "").expect("writable"),
             Self::HalfSnapshot => {
                 let path = dir.join("sled/snap.00000000000000FF.generating");
-                fs::write(path, if at % 2 == 0 { "" } else { "half" }).expect("writable");
+                fs::write(path, if at.is_multiple_of(2) { "" } else { "half" }).expect("writable");
             }
         }
         format!("{self:?} in `{name}` at {at} of {n_used}")

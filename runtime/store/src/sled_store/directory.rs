@@ -179,8 +179,8 @@ fn is_locked(error: &std::io::Error) -> bool {
 fn checked_sums(tree: &sled::Db, sled_dir: &Path, head: &Head) -> Result<Sums, Error> {
     let stored = sums::stored(tree, sled_dir)?;
     head.check(stored.n_writes)?;
-    let digest = sums::digest_of(tree, sled_dir)?;
-    if stored.digest.is_some_and(|stored| stored != digest) {
+    let digests = sums::found(tree, sled_dir)?;
+    if stored.digests.is_some_and(|stored| stored != digests) {
         // What shows by itself when it is read must not keep everything else from being read.
         let damaged = sums::damaged_record(tree, sled_dir)?;
         let reason = "it does not come to what was written: some of it is missing";
@@ -191,7 +191,7 @@ fn checked_sums(tree: &sled::Db, sled_dir: &Path, head: &Head) -> Result<Sums, E
         Some(n_blobs) => n_blobs,
         None => sums::blob_names(tree, sled_dir)?.len() as u64,
     };
-    Ok(Sums { n_writes: stored.n_writes, digest, n_blobs })
+    Ok(Sums { n_writes: stored.n_writes, n_blobs, digests })
 }
 
 /// Removes the blobs that a crash left before anything named them.

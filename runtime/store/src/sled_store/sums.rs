@@ -1,7 +1,7 @@
 //! What the tree should come to, told by a record in it.
 //!
 //! Where sled's log is damaged in the middle, sled goes on behind the damage: what stood there is
-//! missing, and nothing else tells. So every write keeps a sum over the pairs that others hang on (plays,
+//! missing, and nothing else tells. So every write keeps sums over the pairs that others hang on (plays,
 //! tallies, versions, workflows, lists), and opening adds them up again. Outcomes and requests are
 //! held against the tally of their play when they are read; spans and log lines against nothing.
 
@@ -13,76 +13,136 @@ use super::blobs::BlobName;
 use super::guarded::guarded;
 use crate::{Error, keys, record};
 
+/// Plays are summed up in so many groups: what is lost of one makes only those of its group suspect.
+const N_GROUPS: usize = 64;
+
 /// What is kept under [`keys::SUMS`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sums {
     /// How many writes there were.
     pub(super) n_writes: u64,
-    /// The sum of [`checksum`] over the pairs of [`keys::is_summed`].
-    pub(super) digest: u64,
     /// How many values stand in blobs.
     pub(super) n_blobs: u64,
+    pub(super) digests: Digests,
+}
+
+/// Sums of [`checksum`] over the pairs of [`keys::summed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Digests {
+    /// Over plays and their tallies, by [`group_of`].
+    plays: [u32; N_GROUPS],
+    /// Over everything else.
+    rest: u64,
+}
+
+impl Default for Digests {
+    fn default() -> Self {
+        Self { plays: [0; N_GROUPS], rest: 0 }
+    }
+}
+
+impl Digests {
+    /// Adds a pair.
+    pub(super) fn add(&mut self, key: &[u8], packed: &[u8]) {
+        let checksum = checksum(key, packed);
+        match keys::play_part(key) {
+            Some(play) => {
+                let digest = &mut self.plays[group_of(play)];
+                *digest = digest.wrapping_add(checksum as u32);
+            }
+            None => self.rest = self.rest.wrapping_add(checksum),
+        }
+    }
+
+    fn subtract(&mut self, key: &[u8], packed: &[u8]) {
+        let checksum = checksum(key, packed);
+        match keys::play_part(key) {
+            Some(play) => {
+                let digest = &mut self.plays[group_of(play)];
+                *digest = digest.wrapping_sub(checksum as u32);
+            }
+            None => self.rest = self.rest.wrapping_sub(checksum),
+        }
+    }
+
+    /// Whether nothing is missing of the plays in the group of this one. It takes what
+    /// [`keys::play_part`] gives.
+    pub(super) fn agree_about(&self, other: &Self, play: &[u8]) -> bool {
+        let group = group_of(play);
+        self.plays[group] == other.plays[group]
+    }
 }
 
 impl Sums {
     /// Notes that a pair is replaced, removed or added.
     pub(super) fn exchange(&mut self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
-        for (packed, is_new) in [(old, false), (new, true)] {
-            let Some(packed) = packed else { continue };
-            let n_blobs = u64::from(BlobName::of(packed).is_some());
-            let checksum = if keys::is_summed(key) { checksum(key, packed) } else { 0 };
-            let (n_blobs, checksum) = match is_new {
-                true => (n_blobs, checksum),
-                false => (n_blobs.wrapping_neg(), checksum.wrapping_neg()),
-            };
-            self.n_blobs = self.n_blobs.wrapping_add(n_blobs);
-            self.digest = self.digest.wrapping_add(checksum);
+        let n_blobs = |packed: Option<&[u8]>| u64::from(packed.and_then(BlobName::of).is_some());
+        self.n_blobs = self.n_blobs.wrapping_add(n_blobs(new)).wrapping_sub(n_blobs(old));
+        if keys::is_summed(key) {
+            old.inspect(|packed| self.digests.subtract(key, packed));
+            new.inspect(|packed| self.digests.add(key, packed));
         }
     }
 
     pub(super) fn to_bytes(self) -> Vec<u8> {
-        [self.n_writes, self.digest, self.n_blobs].map(u64::to_be_bytes).concat()
+        let numbers = [self.n_writes, self.n_blobs, self.digests.rest].map(u64::to_be_bytes);
+        [numbers.concat(), self.digests.plays.map(u32::to_be_bytes).concat()].concat()
     }
 }
 
-/// What the tree says of itself; nothing where it is new. Format 1 only counted its writes.
+/// The sums as they were read. A new tree has none; format 1 only counted its writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) n_writes: u64,
+    pub(super) n_blobs: Option<u64>,
+    pub(super) digests: Option<Digests>,
+}
+
+impl Stored {
+    /// Reads the sums; None where they are cut off.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (n_writes, rest) = take_u64(bytes)?;
+        if rest.is_empty() {
+            return Some(Self { n_writes, ..Self::default() });
+        }
+        let (n_blobs, rest) = take_u64(rest)?;
+        let (digest, rest) = take_u64(rest)?;
+        let (plays, []) = rest.as_chunks() else { return None };
+        let plays: [[u8; 4]; N_GROUPS] = plays.try_into().ok()?;
+        let digests = Digests { plays: plays.map(u32::from_be_bytes), rest: digest };
+        Some(Self { n_writes, n_blobs: Some(n_blobs), digests: Some(digests) })
+    }
+}
+
+fn take_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, rest) = bytes.split_first_chunk()?;
+    Some((u64::from_be_bytes(*number), rest))
+}
+
+/// What the tree says of itself.
 pub(super) fn stored(tree: &sled::Db, path: &Path) -> Result<Stored, Error> {
     let record = || keys::describe(keys::SUMS);
     let stored = guarded("read", path, record, || tree.get(keys::SUMS))?;
     let Some(bytes) = stored else { return Ok(Stored::default()) };
-    let (numbers, rest) = bytes.as_chunks::<8>();
-    let number = |index: usize| numbers.get(index).map(|bytes| u64::from_be_bytes(*bytes));
-    match (numbers.len(), rest) {
-        (1 | 3, []) => {
-            Ok(Stored { n_writes: number(0).unwrap_or(0), digest: number(1), n_blobs: number(2) })
-        }
-        _ => Err(Error::Damaged { record: record(), reason: "it is cut off".into() }),
-    }
+    Stored::from_bytes(&bytes)
+        .ok_or_else(|| Error::Damaged { record: record(), reason: "they are cut off".into() })
 }
 
-/// The sums as they were read.
-#[derive(Default)]
-pub(super) struct Stored {
-    pub(super) n_writes: u64,
-    pub(super) digest: Option<u64>,
-    pub(super) n_blobs: Option<u64>,
-}
-
-/// The digest of what is in the tree.
-pub(super) fn digest_of(tree: &sled::Db, path: &Path) -> Result<u64, Error> {
-    let mut digest = 0u64;
+/// What is in the tree, summed up.
+pub(super) fn found(tree: &sled::Db, path: &Path) -> Result<Digests, Error> {
+    let mut digests = Digests::default();
     for range in keys::summed() {
         let first = range.start.clone();
         let add = || {
             for pair in tree.range(range) {
                 let (key, packed) = pair?;
-                digest = digest.wrapping_add(checksum(&key, &packed));
+                digests.add(&key, &packed);
             }
             Ok(())
         };
         guarded("read", path, || keys::describe(&first), add)?;
     }
-    Ok(digest)
+    Ok(digests)
 }
 
 /// The first record that the sums are taken over and that does not read, in words.
@@ -120,6 +180,11 @@ pub(super) fn blob_names(tree: &sled::Db, path: &Path) -> Result<HashSet<BlobNam
     Ok(names)
 }
 
+fn group_of(play: &[u8]) -> usize {
+    crc32fast::hash(play) as usize % N_GROUPS
+}
+
+/// Its lower half tells values of the same key apart.
 fn checksum(key: &[u8], packed: &[u8]) -> u64 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(key);

@@ -208,7 +208,7 @@ fn step_of(play: &PlaySid, step: usize, number: usize) -> Vec<Write> {
 
 fn questions_of(play: &PlayRecord, number: usize) -> Vec<Write> {
     let mut open = samples::request("open", number as i64);
-    open.expires_at = (number % 2 == 0).then_some(Timestamp(number as i64 + 500));
+    open.expires_at = number.is_multiple_of(2).then_some(Timestamp(number as i64 + 500));
     let asked = samples::request("answered", number as i64);
     let answered = samples::answered(&asked, "true");
     let requests = [open, asked, answered].map(Box::new);
