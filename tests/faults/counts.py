@@ -36,4 +36,5 @@ RESUME_RACES = faults(200, 20_000)
 ODD_RESUMES = faults(50, 500)
 CHILD_TRICKS = faults(1, 20)
 """How often each trick of a child is played."""
-ORPHANS = faults(20, 300)
+ORPHAN_ROUNDS = faults(1, 5)
+"""A round has about 70 processes that hide."""
