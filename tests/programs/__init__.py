@@ -1,0 +1,1 @@
+"""Flow programs that nobody thought of, held to what plain Python makes of them."""
