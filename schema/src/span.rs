@@ -81,7 +81,8 @@ pub struct Span {
     /// What `flow.annotate` attached.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, Json>,
-    /// The exception it ended with.
+    /// The exception it ended with, or `hero_logic:ProcessDied`: how its process died, with the last
+    /// lines of its standard error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Raised>,
     /// The play that this span started and waits for.

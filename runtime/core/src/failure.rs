@@ -4,7 +4,10 @@ use hero_schema::frame::FlowResult;
 use hero_schema::{Failure, FailureKind, Outcome, Raised, ResumeRequest};
 
 use crate::answer;
-use crate::launch_end::{Exit, LaunchEnd, RELAUNCHES_WITHOUT_PROGRESS_MAX};
+use crate::launch_end::{LaunchEnd, RELAUNCHES_WITHOUT_PROGRESS_MAX};
+
+/// How much of what a process said last stands in a message, in characters.
+const TELLING_LINE_CHARS: usize = 300;
 
 fn failure(kind: FailureKind, message: String, end: &LaunchEnd) -> Failure {
     Failure { kind, message, hint: None, exception: None, span_id: end.open_span.clone() }
@@ -64,18 +67,22 @@ pub(crate) fn not_started(reason: &str, end: &LaunchEnd) -> Failure {
 }
 
 pub(crate) fn crashed(end: &LaunchEnd) -> Failure {
-    let cause = match &end.exit {
-        Exit::Signal(number, name) => format!("was killed by {name} (signal {number})"),
-        Exit::Code(code) => format!("exited {code}"),
-        Exit::NotStarted(reason) => format!("could not be started: {reason}"),
-    };
     let launches = RELAUNCHES_WITHOUT_PROGRESS_MAX + 1;
+    let cause = end.exit.cause();
     let mut message =
         format!("{launches} launches in a row died without progress; the last one {cause}");
-    if !end.last_words.is_empty() {
-        message.push_str(&format!("; its last words: {}", end.last_words));
+    if let Some(line) = telling_line(&end.last_words) {
+        message.push_str(&format!("; its last words: {line}"));
     }
-    failure(FailureKind::Crashed, message, end)
+    let exception = Some(end.exit.as_raised(&end.last_words));
+    Failure { exception, ..failure(FailureKind::Crashed, message, end) }
+}
+
+/// The line in which Python says why it gave up, else the last one that says anything.
+fn telling_line(words: &str) -> Option<String> {
+    let mut lines = words.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = lines.clone().find(|line| line.starts_with("Fatal Python error"));
+    Some(line.or_else(|| lines.next_back())?.chars().take(TELLING_LINE_CHARS).collect())
 }
 
 pub(crate) fn prefill_missing(request: &ResumeRequest) -> Failure {

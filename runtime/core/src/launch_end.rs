@@ -1,7 +1,7 @@
 //! How a launch ended.
 
 use hero_schema::frame::FlowResult;
-use hero_schema::{LeftOver, SpanId};
+use hero_schema::{LeftOver, Raised, SpanId};
 
 /// How many times in a row a launch that died without progress is followed by another.
 pub(crate) const RELAUNCHES_WITHOUT_PROGRESS_MAX: u32 = 3;
@@ -21,7 +21,7 @@ pub struct LaunchEnd {
     pub left_over: Vec<LeftOver>,
     /// The innermost span that was open.
     pub open_span: Option<SpanId>,
-    /// The last lines of its standard error.
+    /// The last lines of its standard error, and the Python stack where it left one.
     pub last_words: String,
     /// What it has spent.
     pub cost: Cost,
@@ -43,6 +43,65 @@ pub enum Exit {
     Code(i32),
     /// A signal, by number and name.
     Signal(i32, String),
+    /// The system killed it for lack of memory.
+    OutOfMemory,
     /// It never began; the text says why.
     NotStarted(String),
+}
+
+impl Exit {
+    /// What happened to the process: completes "the process …".
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Code(code) => format!("exited {code}"),
+            Self::Signal(number, name) => {
+                let limit = limit_of(name).map(|limit| format!(": {limit}")).unwrap_or_default();
+                format!("was killed by {name} (signal {number}){limit}")
+            }
+            Self::OutOfMemory => "was killed by the system for lack of memory (SIGKILL)".into(),
+            Self::NotStarted(reason) => format!("could not be started: {reason}"),
+        }
+    }
+
+    /// The death of the process as what ended its open spans. No exception of Python: the class
+    /// cannot be imported.
+    pub fn as_raised(&self, last_words: &str) -> Raised {
+        Raised {
+            class: "hero_logic:ProcessDied".into(),
+            message: format!("the process {}", self.cause()),
+            traceback: last_words.to_owned(),
+            args: None,
+        }
+    }
+}
+
+/// The limit that a signal stands for.
+fn limit_of(signal: &str) -> Option<&'static str> {
+    match signal {
+        "SIGXCPU" => Some("it used up the processor time it may have (RLIMIT_CPU)"),
+        "SIGXFSZ" => Some("it wrote a larger file than it may (RLIMIT_FSIZE)"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_names_the_signal_and_the_limit_behind_it() {
+        let causes = [
+            (Exit::Code(3), "exited 3"),
+            (Exit::Signal(11, "SIGSEGV".into()), "was killed by SIGSEGV (signal 11)"),
+            (
+                Exit::Signal(24, "SIGXCPU".into()),
+                "was killed by SIGXCPU (signal 24): it used up the processor time it may have (RLIMIT_CPU)",
+            ),
+            (Exit::OutOfMemory, "was killed by the system for lack of memory (SIGKILL)"),
+        ];
+        for (exit, cause) in causes {
+            assert_eq!(exit.cause(), cause);
+            assert_eq!(exit.as_raised("").message, format!("the process {cause}"));
+        }
+    }
 }

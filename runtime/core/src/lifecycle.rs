@@ -353,7 +353,7 @@ fn launch_ended(mut play: PlayRecord, end: LaunchEnd, now: Timestamp) -> Decisio
             let failure = failure::not_started(reason, &end);
             failed(play, failure, now)
         }
-        (Exit::Code(_) | Exit::Signal(..), _) => crashed(play, &end, now),
+        (Exit::Code(_) | Exit::Signal(..) | Exit::OutOfMemory, _) => crashed(play, &end, now),
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::cause::{self, MemoryKills};
 use crate::launch_dir::LaunchDir;
 use crate::output::LogBook;
 use crate::recorder::{Recorder, not_asked_for};
@@ -50,9 +51,12 @@ pub(crate) async fn run(supervisor: Supervisor, play: PlayRecord, underway: Unde
 /// Whether the launch ended only because the supervisor is stopping; the play is then left `running`
 /// for the next supervisor.
 fn was_interrupted(supervisor: &Supervisor, end: &LaunchEnd) -> bool {
-    let ended_by_itself =
-        matches!(end.exit, Exit::Code(exit::SUCCESS | exit::FAILED | exit::USAGE | exit::PAUSED));
-    *supervisor.shared.is_stopping.borrow() && !ended_by_itself
+    *supervisor.shared.is_stopping.borrow() && !is_of_the_contract(&end.exit)
+}
+
+/// Whether a launch that goes as it should can end so.
+fn is_of_the_contract(exit: &Exit) -> bool {
+    matches!(exit, Exit::Code(exit::SUCCESS | exit::FAILED | exit::USAGE | exit::PAUSED))
 }
 
 fn not_started(reason: String) -> LaunchEnd {
@@ -128,6 +132,7 @@ impl<'a> Launch<'a> {
             return not_started("it was cancelled before its process began".into());
         }
         let named = Some((sid.clone(), launch));
+        let killed_before = MemoryKills::until_now();
         let (mut child, started) = match shared.spawner.spawn(self.command(), named).await {
             Ok(started) => started,
             Err(error) => return not_started(format!("`{}`: {error}", self.python.display())),
@@ -149,21 +154,26 @@ impl<'a> Launch<'a> {
             }
         };
         let process = async {
-            let exit = self.wait(&mut child, underway).await;
+            let end = self.wait(&mut child, underway, killed_before).await;
             drop(started);
             // Whatever it started and left behind goes with it.
             shared.orphans.sweep().await;
             is_gone.send_replace(true);
-            exit
+            end
         };
-        let (exit, drained) = join_within_drain(process, conversation).await;
+        let (end, drained) = join_within_drain(process, conversation).await;
         let _ = within(drained, printed).await;
         let last_words = within(drained, last_words).await.unwrap_or_default();
-        self.close(recorder, exit, last_words)
+        self.close(recorder, end, last_words)
     }
 
     /// Waits for the process, and ends it when it must die or the supervisor has stopped.
-    async fn wait(&self, child: &mut Child, underway: &Underway) -> Exit {
+    async fn wait(
+        &self,
+        child: &mut Child,
+        underway: &Underway,
+        killed_before: MemoryKills,
+    ) -> ProcessEnd {
         let shared = &self.supervisor.shared;
         let grace = shared.settings.grace;
         let group = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
@@ -176,30 +186,37 @@ impl<'a> Launch<'a> {
             () = becomes_true(underway.must_die.clone()) => None,
             () = stopped => None,
         };
+        let is_asked_for = ended.is_none();
         let status = match ended {
             Some(status) => status,
             None => terminate(child, group, grace).await,
         };
         signal(group, Signal::KILL);
-        match status {
-            Ok(status) => exit_of(status),
+        let exit = match status {
+            Ok(status) if is_asked_for => cause::exit(status),
+            Ok(status) => cause::of_its_own(status, killed_before),
             Err(error) => Exit::NotStarted(format!("its end cannot be observed: {error}")),
-        }
+        };
+        ProcessEnd { exit, is_asked_for }
     }
 
-    fn close(self, recorder: Recorder, exit: Exit, last_words: String) -> LaunchEnd {
+    fn close(self, recorder: Recorder, end: ProcessEnd, last_words: String) -> LaunchEnd {
+        let ProcessEnd { exit, is_asked_for } = end;
+        let is_reported = exit == Exit::Code(exit::PAUSED)
+            || (is_of_the_contract(&exit) && recorder.has_result());
+        let death = (!is_asked_for && !is_reported).then(|| exit.as_raised(&last_words));
+        if is_asked_for {
+            self.log
+                .note(LogLevel::Info, format!("ended on request: the process {}", exit.cause()));
+        } else if let Some(death) = &death {
+            self.log.note(LogLevel::Error, death.message.clone());
+        }
         let open_status = match &exit {
             Exit::Code(exit::PAUSED) => SpanStatus::Paused,
-            Exit::Code(_) => SpanStatus::Failed,
-            Exit::Signal(..) | Exit::NotStarted(_) => SpanStatus::Cancelled,
+            _ if is_asked_for => SpanStatus::Cancelled,
+            _ => SpanStatus::Failed,
         };
-        if let Exit::Signal(number, name) = &exit {
-            self.log.note(
-                LogLevel::Error,
-                format!("the process was killed by {name} (signal {number})"),
-            );
-        }
-        let recorded = recorder.finish(open_status);
+        let recorded = recorder.finish(open_status, death.as_ref());
         let left_over = replay::left_over(&self.handed, not_asked_for(recorded.result.as_ref()));
         LaunchEnd {
             exit,
@@ -217,7 +234,8 @@ impl<'a> Launch<'a> {
         let settings = &self.supervisor.shared.settings;
         let mut command = Command::new(&self.python);
         command
-            .args(["-m", "pyhero._child"])
+            // A process that dies inside of C leaves its Python stack on standard error.
+            .args(["-X", "faulthandler", "-m", "pyhero._child"])
             .current_dir(&self.files.working_dir)
             .env_clear()
             .envs(inherited())
@@ -267,17 +285,23 @@ fn write_files(
     })
 }
 
+/// How a process ended, and whether because this supervisor wanted it to.
+struct ProcessEnd {
+    exit: Exit,
+    is_asked_for: bool,
+}
+
 /// Waits for the process, and then for what it said last; returns until when its pipes are read.
 async fn join_within_drain(
-    process: impl Future<Output = Exit>,
+    process: impl Future<Output = ProcessEnd>,
     conversation: impl Future<Output = ()>,
-) -> (Exit, Instant) {
+) -> (ProcessEnd, Instant) {
     tokio::pin!(process, conversation);
     tokio::select! {
-        exit = &mut process => {
+        end = &mut process => {
             let drained = Instant::now() + DRAIN;
             let _ = timeout_at(drained, conversation).await;
-            (exit, drained)
+            (end, drained)
         }
         () = &mut conversation => (process.await, Instant::now() + DRAIN),
     }
@@ -320,32 +344,4 @@ fn signal(group: Option<Pid>, signal: Signal) {
         // Fails only where no process of the group is left, which is the aim.
         let _ = kill_process_group(group, signal);
     }
-}
-
-fn exit_of(status: ExitStatus) -> Exit {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Exit::Code(code),
-        (None, Some(number)) => Exit::Signal(number, signal_name(number).to_owned()),
-        (None, None) => Exit::Code(-1),
-    }
-}
-
-fn signal_name(number: i32) -> &'static str {
-    const NAMES: [(Signal, &str); 13] = [
-        (Signal::HUP, "SIGHUP"),
-        (Signal::INT, "SIGINT"),
-        (Signal::QUIT, "SIGQUIT"),
-        (Signal::ILL, "SIGILL"),
-        (Signal::ABORT, "SIGABRT"),
-        (Signal::BUS, "SIGBUS"),
-        (Signal::FPE, "SIGFPE"),
-        (Signal::KILL, "SIGKILL"),
-        (Signal::SEGV, "SIGSEGV"),
-        (Signal::PIPE, "SIGPIPE"),
-        (Signal::TERM, "SIGTERM"),
-        (Signal::XCPU, "SIGXCPU"),
-        (Signal::XFSZ, "SIGXFSZ"),
-    ];
-    NAMES.iter().find(|(signal, _)| signal.as_raw() == number).map_or("a signal", |(_, name)| name)
 }

@@ -17,7 +17,9 @@ mod spawn;
 mod timers;
 
 mod bundle;
+mod cause;
 mod interpreter;
+mod last_words;
 mod launch_dir;
 mod orphans;
 mod output;

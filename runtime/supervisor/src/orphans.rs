@@ -133,7 +133,8 @@ impl Orphans {
             None => {
                 let began = |pid| procfs::stat(pid).map(|stat| stat.began_ticks);
                 let Some(orphan_began) = began(orphan) else { return true };
-                started.keys().filter_map(|&pid| began(pid)).any(|began| began <= orphan_began)
+                let launches = started.iter().filter(|(_, launch)| launch.is_some());
+                launches.filter_map(|(&pid, _)| began(pid)).any(|began| began <= orphan_began)
             }
         }
     }

@@ -1,6 +1,5 @@
 //! The log of a launch: what the process prints, and what it and the supervisor have to say.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,15 +7,13 @@ use hero_schema::{LaunchNumber, LogLevel, LogLine, LogStream, PlaySid, SpanId, T
 use hero_store::{Batch, Fence, Store, Write};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::last_words::LastWords;
+
 /// How much of what a process prints is stored in one batch, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The longest log line, in bytes; a longer one is cut into several.
 const LINE_BYTES_MAX: usize = 16 * 1024;
-
-/// How many lines of standard error are kept for the cause of death, and how long they may be.
-const LAST_WORDS_LINES: usize = 5;
-const LAST_WORDS_CHARS: usize = 500;
 
 /// Numbers and stores the log lines of one launch.
 #[derive(Clone)]
@@ -57,21 +54,16 @@ impl LogBook {
     /// slowed down and fills no memory.
     pub(crate) async fn pump(self, stream: LogStream, mut pipe: impl AsyncRead + Unpin) -> String {
         let mut splitter = LineSplitter::default();
-        let mut last_words = VecDeque::new();
+        let mut last_words = LastWords::default();
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             let n_read = pipe.read(&mut chunk).await.unwrap_or(0);
             let lines =
                 if n_read == 0 { splitter.finish() } else { splitter.feed(&chunk[..n_read]) };
             self.keep(stream, &lines).await;
-            for line in lines.into_iter().filter(|line| !line.trim().is_empty()) {
-                last_words.push_back(line);
-                if last_words.len() > LAST_WORDS_LINES {
-                    last_words.pop_front();
-                }
-            }
+            lines.into_iter().for_each(|line| last_words.hear(line));
             if n_read == 0 {
-                return last_words_of(last_words);
+                return last_words.into_text();
             }
         }
     }
@@ -98,12 +90,6 @@ impl LogBook {
         let writes = lines.into_iter().map(|line| Write::Log(self.play.clone(), line)).collect();
         Batch { fence, writes }
     }
-}
-
-fn last_words_of(lines: VecDeque<String>) -> String {
-    let words = Vec::from(lines).join(" / ");
-    let n_chars = words.chars().count();
-    words.chars().skip(n_chars.saturating_sub(LAST_WORDS_CHARS)).collect()
 }
 
 /// Cuts bytes into lines of text; bytes that are no UTF-8 become U+FFFD.

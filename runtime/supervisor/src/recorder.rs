@@ -366,8 +366,14 @@ impl Recorder {
         false
     }
 
-    /// Ends the spans that are still open, now that the process is gone.
-    pub(crate) fn finish(mut self, open_status: SpanStatus) -> Recorded {
+    /// Whether it has said how its flow ended.
+    pub(crate) fn has_result(&self) -> bool {
+        self.result.is_some()
+    }
+
+    /// Ends the spans that are still open, now that the process is gone: with what it died of, where
+    /// it did.
+    pub(crate) fn finish(mut self, open_status: SpanStatus, death: Option<&Raised>) -> Recorded {
         let now = self.supervisor.shared.store.now();
         let open_span = self.open_spans.last().map(|span| span.span_id.clone());
         (0..self.open_spans.len()).for_each(|index| self.add_cost(index));
@@ -379,7 +385,7 @@ impl Recorder {
                 (Some(FlowResult { outcome: Outcome::Raised(raised), .. }), SpanKind::FlowRoot) => {
                     (SpanStatus::Failed, Some(raised.clone()))
                 }
-                _ => (open_status, None),
+                _ => (open_status, death.cloned()),
             };
             self.post(Span { status, error, ended_at: Some(now), ..span });
         }
