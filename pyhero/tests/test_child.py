@@ -62,7 +62,7 @@ def test_inputs_that_do_not_fit_fail_the_launch(
     supervisor.write(ADDS)
     supervisor.inputs = inputs
     launch = supervisor.launch()
-    assert (launch.code, launch.error["class"]) == (1, "pyhero._errors:ArgumentError")
+    assert (launch.code, launch.error["class"]) == (1, "pyhero:ArgumentError")
     assert message in launch.error["message"]
 
 

@@ -313,6 +313,7 @@ def test_current_tells_the_play(supervisor: Supervisor) -> None:
         "version": VERSION,
         "launch": 2,
         "replaying": False,
+        "attempt": None,
         "before": True,
     }
 

@@ -5,21 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ._errors import ArgumentError
+from ._options import NOT_GIVEN
 from ._pause import Question, ask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ._durations import Duration
 
 
 class AskUser:
     """The questions. What `flow.pause` says of pauses holds for each of them.
 
     Each takes a *name*, which prefill patterns and answers refer to, and a *prompt*, which people read.
-    *default* is what the form holds at first; it is not an answer.
+    *default* is what the form holds at first, and nobody's answer yet. With a *timeout* (seconds, or a
+    `timedelta`, from the first time it is asked) it is also what is taken when nobody has answered by then;
+    without a default `PauseTimeout` is raised.
     """
 
     def text(
-        self, name: str, prompt: str = "", *, default: str | None = None, multiline: bool = False
+        self,
+        name: str,
+        prompt: str = "",
+        *,
+        default: str | None = None,
+        multiline: bool = False,
+        timeout: Duration | None = None,
     ) -> str:
         """Asks for text.
 
@@ -28,11 +39,12 @@ class AskUser:
             prompt: The question.
             default: What the form holds at first. None leaves it empty.
             multiline: Whether to draw more than one line.
+            timeout: How long to wait for an answer. None waits for ever.
         Returns:
             The text as it was given; it may be empty.
         """
         ui = {"kind": "text", "prompt": prompt, "default": default, "multiline": multiline or None}
-        answer: str = _ask(name, {"type": "string"}, ui)
+        answer: str = _ask(name, {"type": "string"}, ui, timeout)
         return answer
 
     @overload
@@ -45,6 +57,7 @@ class AskUser:
         max: float | None = None,
         integer: Literal[False] = False,
         default: float | None = None,
+        timeout: Duration | None = None,
     ) -> float: ...
 
     @overload
@@ -57,6 +70,7 @@ class AskUser:
         max: float | None = None,
         integer: Literal[True],
         default: int | None = None,
+        timeout: Duration | None = None,
     ) -> int: ...
 
     def number(
@@ -68,6 +82,7 @@ class AskUser:
         max: float | None = None,
         integer: bool = False,
         default: float | None = None,
+        timeout: Duration | None = None,
     ) -> float:
         """Asks for a number.
 
@@ -78,6 +93,7 @@ class AskUser:
             max: The largest number that is taken. None sets no bound.
             integer: Whether only whole numbers are taken.
             default: What the form holds at first. None leaves it empty.
+            timeout: How long to wait for an answer. None waits for ever.
         Returns:
             An `int` where a whole number was given, else a `float`.
         """
@@ -90,11 +106,17 @@ class AskUser:
             "integer": integer or None,
             "default": default,
         }
-        answer: float = _ask(name, _given(schema), ui)
+        answer: float = _ask(name, _given(schema), ui, timeout)
         return int(answer) if integer else answer
 
     def choice(
-        self, name: str, prompt: str = "", *, options: Sequence[str], default: str | None = None
+        self,
+        name: str,
+        prompt: str = "",
+        *,
+        options: Sequence[str],
+        default: str | None = None,
+        timeout: Duration | None = None,
     ) -> str:
         """Asks for one of several.
 
@@ -104,12 +126,13 @@ class AskUser:
             options: What can be chosen. Make them of inputs and of what steps returned: they are the
                 same on every replay then, and an answer still fits.
             default: The option that is chosen at first. None chooses none.
+            timeout: How long to wait for an answer. None waits for ever.
         Returns:
             The option.
         """
         schema = {"type": "string", "enum": _checked(name, options)}
         ui = {"kind": "choice", "prompt": prompt, "options": list(options), "default": default}
-        answer: str = _ask(name, schema, ui)
+        answer: str = _ask(name, schema, ui, timeout)
         return answer
 
     def multi_choice(
@@ -121,6 +144,7 @@ class AskUser:
         min: int = 0,
         max: int | None = None,
         default: Sequence[str] | None = None,
+        timeout: Duration | None = None,
     ) -> list[str]:
         """Asks for any of several.
 
@@ -131,6 +155,7 @@ class AskUser:
             min: How many must be chosen at least.
             max: How many may be chosen. None sets no bound.
             default: The options that are chosen at first. None chooses none.
+            timeout: How long to wait for an answer. None waits for ever.
         Returns:
             The options that were chosen, in the order of the answer.
         """
@@ -151,27 +176,30 @@ class AskUser:
             "max": max,
             "default": chosen,
         }
-        answer: list[str] = _ask(name, _given(schema), ui)
+        answer: list[str] = _ask(name, _given(schema), ui, timeout)
         return answer
 
-    def confirm(self, name: str, prompt: str = "", *, default: bool | None = None) -> bool:
+    def confirm(
+        self, name: str, prompt: str = "", *, default: bool | None = None, timeout: Duration | None = None
+    ) -> bool:
         """Asks for yes or no.
 
         Args:
             name: What the answer is called.
             prompt: The question.
             default: What the form holds at first. None holds neither.
+            timeout: How long to wait for an answer. None waits for ever.
         Returns:
             True for yes.
         """
-        answer: bool = _ask(
-            name, {"type": "boolean"}, {"kind": "confirm", "prompt": prompt, "default": default}
-        )
+        ui = {"kind": "confirm", "prompt": prompt, "default": default}
+        answer: bool = _ask(name, {"type": "boolean"}, ui, timeout)
         return answer
 
 
-def _ask(name: str, schema: dict[str, Any], ui: dict[str, Any]) -> Any:
-    return ask(Question(name, schema, _given(ui)))
+def _ask(name: str, schema: dict[str, Any], ui: dict[str, Any], timeout: Duration | None) -> Any:
+    default = NOT_GIVEN if timeout is None or ui["default"] is None else ui["default"]
+    return ask(Question(name, schema, _given(ui), timeout=timeout, default=default))
 
 
 def _given(members: dict[str, Any]) -> dict[str, Any]:

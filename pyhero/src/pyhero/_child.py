@@ -7,21 +7,24 @@ What cannot be read ends the launch loudly: a launch with half a memory would re
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import importlib.util
 import json
 import os
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 from . import _native, _outcome, _play, _wire
+from ._codec import dumps
 from ._errors import DefinitionError, FlowNotFound
 from ._names import Names
-from ._play import Paused, Play
+from ._play import Completed, Paused, Play
 from ._runner import run_root
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
     from ._flow import Flow
@@ -36,6 +39,7 @@ class BrokenLaunch(Exception):
 
 def main() -> int:
     """Runs the launch that the environment describes and returns its exit code."""
+    _leave_last_words()
     try:
         order = _read_order()
         channel = _native.Channel(_variable("HERO_SPAN_SOCKET"))
@@ -49,6 +53,13 @@ def main() -> int:
     except (BrokenLaunch, OSError, ValueError) as error:
         return _report_failure(channel, error, EXIT_USAGE, [])
     return _run(play, order)
+
+
+def _leave_last_words() -> None:
+    """A launch that crashes, or is ended for whatever reason, says on standard error where it stood."""
+    with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
+        faulthandler.enable()
+        faulthandler.register(signal.SIGTERM, all_threads=True, chain=True)
 
 
 def _variable(name: str) -> str:
@@ -69,6 +80,9 @@ def _read_order() -> dict[str, Any]:
 
 def _make_play(order: Mapping[str, Any], channel: _native.Channel, play_sid: str, launch: int) -> Play:
     bundle_dir = os.path.realpath(order["bundle_dir"])
+    completed = [
+        Completed(step["key"], step["name"], dumps(step["output"])) for step in order.get("compensations", ())
+    ]
     return Play(
         sid=play_sid,
         version=_variable("HERO_WORKFLOW_VERSION_SID"),
@@ -79,6 +93,8 @@ def _make_play(order: Mapping[str, Any], channel: _native.Channel, play_sid: str
         steps=_native.ReplayCache(os.environ.get("HERO_REPLAY_STEP_OUTPUTS_FILE")),
         answers=_native.ReplayCache(os.environ.get("HERO_REPLAY_RESUMES_FILE")),
         names=Names(os.path.join(bundle_dir, order["entry"])),
+        idempotency_sid=order.get("idempotency_sid"),
+        completed=completed,
     )
 
 
@@ -89,21 +105,38 @@ def _run(play: Play, order: Mapping[str, Any]) -> int:
     channel = play.journal
     try:
         flow = _load_flow(play, order["entry"], order["flow"])
-        output = run_root(play, flow, order["inputs"])
+        with _memory_limit(flow.options.memory_bytes):
+            output = run_root(play, flow, order["inputs"])
     except Paused:
         return EXIT_PAUSED
     except (KeyboardInterrupt, SystemExit):
         raise
     except (DefinitionError, FlowNotFound, SyntaxError) as error:
         is_defined = play.root is not None  # then the flow was found, and something in it went wrong
-        return _report_failure(
-            channel, error, EXIT_FAILED if is_defined else EXIT_USAGE, play.steps.left_over()
-        )
+        return _report_failure(channel, error, EXIT_FAILED if is_defined else EXIT_USAGE, play.left_over())
     except BaseException as error:
-        return _report_failure(channel, error, EXIT_FAILED, play.steps.left_over())
+        return _report_failure(channel, error, EXIT_FAILED, play.left_over())
     outcome = _outcome.returned(output)
-    channel.send(_wire.result(outcome, is_definition_error=False, left_over=play.steps.left_over()))
+    channel.send(_wire.result(outcome, is_definition_error=False, left_over=play.left_over()))
     return EXIT_SUCCESS
+
+
+@contextlib.contextmanager
+def _memory_limit(limit_bytes: int | None) -> Iterator[None]:
+    """Limits the address space of this process for as long as the flow runs: what is told of it afterwards
+    may need more."""
+    if limit_bytes is None:
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = limit_bytes if hard == resource.RLIM_INFINITY else min(limit_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _report_failure(channel: _play.Journal, error: BaseException, code: int, left_over: list[str]) -> int:

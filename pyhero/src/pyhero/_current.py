@@ -17,6 +17,7 @@ class CurrentPlay:
         version: The version it is pinned to: the content hash of its code.
         launch: The number of this process within the play, counted from 1.
         replaying: Whether something is remembered that this launch has not asked for yet.
+        attempt: Which attempt at its step this code is, counted from 1; None in a step without `Retry`.
     """
 
     sid: str
@@ -24,8 +25,11 @@ class CurrentPlay:
     version: str
     launch: int
     replaying: bool
+    attempt: int | None
 
 
 def current_play(play: _play.Play) -> CurrentPlay:
     """A picture of the play as it is now."""
-    return CurrentPlay(play.sid, play.workflow, play.version, play.launch, play.is_replaying)
+    frame = _play.frame_in(play)
+    attempt = frame.attempt if frame else None
+    return CurrentPlay(play.sid, play.workflow, play.version, play.launch, play.is_replaying, attempt)

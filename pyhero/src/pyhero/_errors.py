@@ -8,9 +8,15 @@ HeroError
 ├── EncodeError           TypeError        a result that cannot be stored
 ├── AnswerMismatch        ValueError       an answer that does not fit its pause
 ├── StepFailed            RuntimeError     a remembered exception that cannot be raised as itself
+├── StepInterrupted       RuntimeError     a step with retry="never" whose process ended in the middle
+├── StepTimeout           TimeoutError     a step took longer than its timeout
+├── PauseTimeout          TimeoutError     nobody answered a pause in time
+├── PollTimeout           TimeoutError     flow.poll found nothing in time
+├── FlowFailed            RuntimeError     a flow that was spawned has failed
+├── FlowCancelled         RuntimeError     a flow that was spawned was cancelled
 ├── UnansweredPause       LookupError      pyhero.testing: no prefill for a pause
 ├── ReplayMismatch        AssertionError   pyhero.testing: a replay took another path
-└── RpcError                               the server refused; see `kind`
+└── RpcError                               a server refused, or another service; see `kind`
     ├── ConnectionFailed  ConnectionError  nobody answers on the socket
     ├── PlayNotFound      LookupError
     ├── WorkflowNotFound  LookupError
@@ -29,14 +35,20 @@ class HeroError(Exception):
     """The root of the tree.
 
     Attributes:
-        message: What was tried, on what, and why it failed.
         hint: What to do about it; None where the message says it all.
     """
 
+    hint: str | None = None
+
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        if hint is not None:
+            self.hint = hint
+
+    @property
+    def message(self) -> str:
+        """What was tried, on what, and why it failed."""
+        return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
@@ -82,9 +94,53 @@ class StepFailed(HeroError, RuntimeError):
         self.class_name = class_name
         self.traceback = traceback
 
+    @property
+    def message(self) -> str:
+        """What the exception said."""
+        return str(self.args[1])
+
     def __str__(self) -> str:
         name = self.class_name.rpartition(":")[2]
         return f"{name}: {self.message}" if self.message else name
+
+
+class StepInterrupted(HeroError, RuntimeError):
+    """A step with `retry="never"` began in an earlier launch, and how it ended is not known.
+
+    Its effect may have happened or not. Remembered: a replay raises it again.
+    """
+
+
+class StepTimeout(HeroError, TimeoutError):
+    """A step, or one attempt at it, took longer than its timeout. Remembered like any other failure."""
+
+
+class PauseTimeout(HeroError, TimeoutError):
+    """Nobody answered a pause in time, and it has no default."""
+
+
+class PollTimeout(HeroError, TimeoutError):
+    """`flow.poll` found nothing in time."""
+
+
+class FlowFailed(HeroError, RuntimeError):
+    """A flow that was spawned has failed, or ran out of time.
+
+    Attributes:
+        play_sid: The play that ran it; empty in `pyhero.testing`, where it has none of its own.
+    """
+
+    play_sid: str = ""
+
+
+class FlowCancelled(HeroError, RuntimeError):
+    """A flow that was spawned was cancelled.
+
+    Attributes:
+        play_sid: The play that ran it.
+    """
+
+    play_sid: str = ""
 
 
 class UnansweredPause(HeroError, LookupError):
@@ -96,12 +152,16 @@ class ReplayMismatch(HeroError, AssertionError):
 
 
 class RpcError(HeroError):
-    """The server refused a call.
+    """A call was refused: by the server, to a `Client`; by whatever service, to `flow.rpc`.
 
     Attributes:
-        kind: What went wrong, in one word to branch on, such as `"play_not_found"`.
+        kind: What went wrong, in one word to branch on, such as `"play_not_found"`; `"internal"` where the
+            service says none.
         code: The JSON-RPC error code.
     """
+
+    kind: str = "internal"
+    code: int = -32603
 
     def __init__(
         self, message: str, hint: str | None = None, *, kind: str = "internal", code: int = -32603
@@ -159,3 +219,7 @@ RPC_ERRORS: dict[str, type[RpcError]] = {
     "invalid_name": InvalidName,
 }
 """The class for each kind that callers branch on; every other kind is a plain `RpcError`."""
+
+
+for _name in [name for name, value in vars().items() if isinstance(value, type)]:
+    vars()[_name].__module__ = "pyhero"  # where people import it from; it is part of what is remembered

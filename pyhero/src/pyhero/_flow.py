@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from . import _names, _native, _play, _step
 from ._errors import DefinitionError
+from ._options import PLAIN, Options
 from ._wire import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ._arguments import Parameters
     from ._codec import Codec
@@ -33,16 +34,17 @@ class Flow(Generic[P, R]):
     Attributes:
         function: The function that was decorated.
         given_name: The `name=` of the decorator, or None.
+        options: What else was said there.
         is_async: Whether calling it gives a coroutine.
     """
 
-    def __init__(self, function: Callable[P, R], name: str | None, outputs: Mapping[str, Any] | None) -> None:
+    def __init__(self, function: Callable[P, R], name: str | None = None, options: Options = PLAIN) -> None:
         _refuse_what_cannot_be_a_step(function)
         functools.update_wrapper(cast(Any, self), function)
         self.function = function
         self.given_name = name
-        self.outputs = outputs
-        self.is_async = bool(_code_flags(function) & _CO_COROUTINE)
+        self.options = options
+        self.is_async = is_coroutine_function(function)
         _current_names().claim(self)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -66,11 +68,11 @@ class Flow(Generic[P, R]):
     @functools.cached_property
     def returns(self) -> Codec:
         """The codec of its results."""
-        if self.outputs is None:
+        if self.options.outputs is None:
             return self.parameters.returns
         from ._arguments import outputs_codec
 
-        return outputs_codec(self.name, self.outputs)
+        return outputs_codec(self.name, self.options.outputs)
 
     @functools.cached_property
     def source_hash(self) -> str:
@@ -98,6 +100,11 @@ class Flow(Generic[P, R]):
 
 def _current_names() -> _names.Names:
     return _play.running.names if _play.running else _names.plain
+
+
+def is_coroutine_function(function: object) -> bool:
+    """Whether calling it gives a coroutine."""
+    return bool(_code_flags(function) & _CO_COROUTINE)
 
 
 def _code_flags(function: object) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _native
 from ._codec import dumps
-from ._errors import AnswerMismatch
+from ._errors import AnswerMismatch, PauseTimeout
+from ._outcome import raised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,12 +22,17 @@ class Abandoned(BaseException):
 
 
 class Moment(NamedTuple):
-    """Something that was remembered: the outcome of a step, or an answer."""
+    """Something that was remembered: the outcome of a step, or an answer.
+
+    Attributes:
+        is_shown: Whether it is a step that people call so, and not an attempt at one or the like.
+    """
 
     is_step: bool
     name: str
     key: str
     outcome: str
+    is_shown: bool = True
 
 
 class MemoryOf:
@@ -56,7 +62,7 @@ class MemoryJournal:
 
     Attributes:
         moments: What was remembered in this run, in order.
-        pauses: The pauses that were answered, as arguments of `AskedPause`.
+        pauses: The pauses that were answered or expired, as arguments of `AskedPause`.
         unanswered: The names of those that were not.
         used_prefill: The entries of the prefill that answered something.
     """
@@ -73,6 +79,7 @@ class MemoryJournal:
         self._is_abandoned = is_abandoned
         self._answers: dict[int, str | None] = {}
         self._n_events = 0
+        self._inner_spans: set[str] = set()
         self._lock = threading.Lock()
 
     def send(self, event_json: str, /) -> int:
@@ -83,8 +90,14 @@ class MemoryJournal:
                 raise Abandoned
             seq = self._n_events
             self._n_events += 1
-            if word == "step_output":
-                self.moments.append(Moment(True, event["name"], event["key"], dumps(event["outcome"])))
+            if word == "span_start" and event["kind"] == "other":
+                self._inner_spans.add(event["span_id"])
+            elif word == "step_output":
+                is_shown = event["span_id"] not in self._inner_spans
+                outcome = dumps(event["outcome"])
+                self.moments.append(Moment(True, event["name"], event["key"], outcome, is_shown))
+                self._answers[seq] = None
+            elif word == "play_deadline":
                 self._answers[seq] = None
             elif word == "pause":
                 self._answers[seq] = self._answer(event)
@@ -101,9 +114,30 @@ class MemoryJournal:
         return self.wait(self.send(event_json))
 
     def _answer(self, pause: dict[str, Any]) -> str | None:
+        outcome = self._prefilled(pause) if pause["kind"] in ("pause", "child") else None
+        if outcome is None and "timeout_micros" in pause:
+            outcome = self._expired(pause)
+        if outcome is None:
+            self.unanswered.append(pause["name"])
+        else:
+            self.moments.append(Moment(False, pause["name"], pause["id"], outcome))
+        return outcome
+
+    def _expired(self, pause: dict[str, Any]) -> str:
+        """Here time passes at once, and nobody else will answer."""
+        if pause["kind"] == "pause":
+            self._note(pause, pause.get("default"), is_expired=True)
+        if "default" in pause:
+            return f'{{"returned":{dumps(pause["default"])}}}'
+        return raised(PauseTimeout(f"nobody answered pause `{pause['name']}` in time"))
+
+    def _note(self, pause: dict[str, Any], payload: Json, *, is_expired: bool = False) -> None:
+        told = {name: pause.get(name) for name in ("name", "schema", "ui")}
+        self.pauses.append({**told, "payload": payload, "is_expired": is_expired})
+
+    def _prefilled(self, pause: dict[str, Any]) -> str | None:
         found = _native.match_prefill(self._prefill, pause["name"])
         if found is None:
-            self.unanswered.append(pause["name"])
             return None
         pattern, payload = found
         schema = dumps(pause["schema"]) if "schema" in pause else None
@@ -113,14 +147,5 @@ class MemoryJournal:
                 f"the prefill entry `{pattern}` does not fit pause `{pause['name']}`: {misfit}"
             )
         self.used_prefill.add(pattern)
-        self.pauses.append(
-            {
-                "name": pause["name"],
-                "schema": pause.get("schema"),
-                "ui": pause.get("ui"),
-                "payload": json.loads(payload),
-            }
-        )
-        outcome = f'{{"returned":{payload}}}'
-        self.moments.append(Moment(False, pause["name"], pause["id"], outcome))
-        return outcome
+        self._note(pause, json.loads(payload))
+        return f'{{"returned":{payload}}}'

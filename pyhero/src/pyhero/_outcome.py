@@ -39,16 +39,24 @@ def open_outcome(text: str, codec: Codec, original: BaseException | None = None)
     outcome = json.loads(text)
     if "raised" not in outcome:
         return codec.decode(outcome["returned"])
-    error = rebuilt(outcome["raised"])
     if original is None:
-        error.__cause__ = Remembered(outcome["raised"]["traceback"])
-    elif type(error) is type(original):
+        raise remembered(outcome["raised"])
+    error = rebuilt(outcome["raised"])
+    if type(error) is type(original):
         error.__cause__, error.__context__ = original.__cause__, original.__context__
         error.__suppress_context__ = original.__suppress_context__
         error.__traceback__ = original.__traceback__
     else:
         error.__cause__ = original
     raise error
+
+
+def remembered(data: dict[str, Any]) -> BaseException:
+    """The exception that an earlier launch raised."""
+    error = rebuilt(data)
+    if data["traceback"]:
+        error.__cause__ = Remembered(data["traceback"])
+    return error
 
 
 class Remembered(Exception):
@@ -62,7 +70,7 @@ def exception_json(error: BaseException) -> str:
     """An exception as data (`hero_schema::Raised`), JSON text."""
     data: dict[str, Json] = {
         "class": f"{type(error).__module__}:{type(error).__qualname__}",
-        "message": _message(error),
+        "message": message_of(error),
         "traceback": formatted(error),
     }
     state = _state(error)
@@ -71,7 +79,8 @@ def exception_json(error: BaseException) -> str:
     return dumps(data)
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """`str(error)`, whatever that does."""
     try:
         return printable(str(error))
     except Exception:

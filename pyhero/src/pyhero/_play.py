@@ -10,10 +10,11 @@ import sys
 import threading
 from collections import Counter
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from asyncio import Future
+    from types import FrameType
 
     from ._names import Names
 
@@ -56,12 +57,18 @@ class Memory(Protocol):
 
 
 class Branch:
-    """A line of execution: an asyncio task or a thread, and the one it was started from."""
+    """A line of execution: an asyncio task or a thread, and the one it was started from.
 
-    __slots__ = ("owner", "parent")
+    Attributes:
+        owner: The task, else the thread's number.
+        work: What a thread of a pool works at, as it takes on one thing after the other; else None.
+    """
 
-    def __init__(self, owner: object, parent: Branch | None) -> None:
+    __slots__ = ("owner", "parent", "work")
+
+    def __init__(self, owner: object, work: object, parent: Branch | None) -> None:
         self.owner = owner
+        self.work = work
         self.parent = parent
 
     def leads_to(self, other: Branch) -> bool:
@@ -77,6 +84,7 @@ class Occurrences:
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._branches: dict[int, Occurrences] = {}
         self._lock = threading.Lock()
 
     def next(self, kind: str, what: str) -> int:
@@ -85,11 +93,33 @@ class Occurrences:
             self._counts[kind, what] += 1
             return self._counts[kind, what]
 
+    def branch(self, index: int) -> Occurrences:
+        """The counters of a branch. Every fan-out of this call has the same ones, so that equal calls in the
+        first branch of two fan-outs are the first and the second and not one."""
+        with self._lock:
+            return self._branches.setdefault(index, Occurrences())
+
 
 class Frame:
-    """An open call. A `flow.step` block is one too, with the path and the counters of the call around it."""
+    """An open call. A `flow.step` block is one too, with the path and the counters of the call around it,
+    and so is a branch of a fan-out.
 
-    __slots__ = ("occurrences", "parent", "path", "paused_in", "play", "span_id", "step_key")
+    Attributes:
+        attempt: Which attempt at its step this is, counted from 1; None where there is only one.
+        may_pause: Whether the body may be entered again.
+    """
+
+    __slots__ = (
+        "attempt",
+        "may_pause",
+        "occurrences",
+        "parent",
+        "path",
+        "paused_in",
+        "play",
+        "span_id",
+        "step_key",
+    )
 
     def __init__(
         self,
@@ -106,11 +136,42 @@ class Frame:
         self.path = path
         self.step_key = step_key
         self.occurrences = occurrences
+        self.attempt: int | None = None
+        self.may_pause = True
         self.paused_in: list[Branch] = []
+
+    def block(self, span_id: str) -> Frame:
+        """A span within this call that is no call itself."""
+        block = Frame(self.play, self, span_id, self.path, self.step_key, self.occurrences)
+        block.attempt = self.attempt
+        return block
+
+    def branch(self, index: int) -> Frame:
+        """A branch of a fan-out that is shown as this block."""
+        part = f"[{index}]"
+        occurrences = self.occurrences.branch(index)
+        branch = Frame(self.play, self, self.span_id, self.path + part, self.step_key + part, occurrences)
+        branch.attempt = self.attempt
+        return branch
+
+
+class Completed(NamedTuple):
+    """A completed step that has an undo (`hero_schema::child::Compensable`). *output* is JSON text."""
+
+    key: str
+    name: str
+    output: str
 
 
 class Play:
-    """One launch of a play."""
+    """One launch of a play.
+
+    Attributes:
+        completed: The completed steps that have an undo, in the order in which they completed.
+        is_undoing: Whether the root flow has failed, and is being undone.
+        was_entered: Whether the body of the root flow was.
+        is_hurried: Whether waits that stay in the process pass at once (`pyhero.testing`).
+    """
 
     def __init__(
         self,
@@ -124,8 +185,12 @@ class Play:
         steps: Memory,
         answers: Memory,
         names: Names,
+        idempotency_sid: str | None = None,
+        completed: list[Completed] | None = None,
+        is_hurried: bool = False,
     ) -> None:
         self.sid = sid
+        self.idempotency_sid = idempotency_sid or sid
         self.version = version
         self.workflow = workflow
         self.launch = launch
@@ -134,8 +199,12 @@ class Play:
         self.steps = steps
         self.answers = answers
         self.names = names
+        self.completed = completed or []
+        self.is_undoing = False
+        self.was_entered = False
+        self.is_hurried = is_hurried
         self.root: Frame | None = None
-        self.main_branch = Branch(_current_owner(), None)
+        self.main_branch = Branch(*_current_owner(), None)
         self.open_steps: set[Future[None]] = set()
         self.has_paused = False
 
@@ -143,6 +212,10 @@ class Play:
     def is_replaying(self) -> bool:
         """Whether something is remembered that was not asked for yet."""
         return self.steps.n_left() + self.answers.n_left() > 0
+
+    def left_over(self) -> list[str]:
+        """The keys of remembered steps that the flow did not ask for."""
+        return self.steps.left_over() if self.was_entered else []
 
     def mark_paused(self, frame: Frame) -> Paused:
         """Notes that a pause unwinds from here through every frame around it, and returns what to raise."""
@@ -181,15 +254,30 @@ def current_branch(play: Play) -> Branch:
     """The branch that this code runs in."""
     known = _branch.get()
     parent = known[1] if known is not None and known[0] is play else play.main_branch
-    owner = _current_owner()
+    owner, work = _current_owner()
     if parent.owner == owner:
-        return parent
-    branch = Branch(owner, parent)
+        if parent.work is work:
+            return parent
+        # Another piece of work in the same thread of a pool: it goes on from nothing that was there before.
+        parent = parent.parent or play.main_branch
+    branch = Branch(owner, work, parent)
     _branch.set((play, branch))
     return branch
 
 
-def _current_owner() -> object:
+def has_event_loop() -> bool:
+    """Whether this code runs in an event loop, which must not be kept waiting."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _current_owner() -> tuple[object, object]:
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None:
         try:
@@ -197,5 +285,17 @@ def _current_owner() -> object:
         except RuntimeError:  # no event loop in this thread
             task = None
         if task is not None:
-            return task
-    return threading.get_ident()
+            return task, None
+    return threading.get_ident(), _current_work()
+
+
+def _current_work() -> object:
+    """The piece of work that a thread of a `ThreadPoolExecutor` is at; None in any other thread."""
+    pools = sys.modules.get("concurrent.futures.thread")
+    if pools is None or threading.current_thread() is threading.main_thread():
+        return None
+    run = pools._WorkItem.run.__code__
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not run:
+        frame = frame.f_back
+    return None if frame is None else frame.f_locals["self"]

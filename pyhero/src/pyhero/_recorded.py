@@ -23,9 +23,9 @@ def _random() -> float:
     return _chance.random()
 
 
-now = Flow(_now, "pyhero.now", None)
+now = Flow(_now, "pyhero.now")
 """The time of the first run, aware, in UTC."""
-uuid = Flow(_uuid4, "pyhero.uuid4", None)
+uuid = Flow(_uuid4, "pyhero.uuid4")
 """A random UUID."""
-random = Flow(_random, "pyhero.random", None)
+random = Flow(_random, "pyhero.random")
 """A random number in [0, 1)."""

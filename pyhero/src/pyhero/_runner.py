@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import _native, _play, _wire
+from ._durations import micros
 from ._play import Frame, Occurrences, Paused, Play
-from ._step import canonical_arguments, encoded_result
+from ._step import canonical_arguments, encoded
 
 if TYPE_CHECKING:
+    import inspect
     from collections.abc import Coroutine, Mapping
 
     from ._codec import Json
@@ -28,6 +30,28 @@ def run_root(play: Play, flow: Flow[Any, Any], inputs: Mapping[str, Json]) -> Js
     play.root = Frame(play, None, key[:16], name, key, Occurrences())
     source = flow.source and flow.source.within(play.bundle_dir)
     play.journal.send(_wire.span_start(key[:16], None, name, "flow_root", arguments=arguments, source=source))
+    if flow.options.timeout_seconds is not None:
+        play.journal.request(_wire.play_deadline(micros(flow.options.timeout_seconds)))
+    try:
+        output = _run_body(play, flow, bound)
+        form: Json = encoded(flow.returns, name, output)
+    except Exception as error:
+        if play.completed:
+            from ._undo import undo_all
+
+            undo_all(play, error, lambda coroutine: _run_async(play, coroutine))
+        raise
+    return form
+
+
+def _run_body(play: Play, flow: Flow[Any, Any], bound: inspect.BoundArguments) -> Any:
+    if play.completed:
+        from ._undo import earlier_failure
+
+        failure = earlier_failure(play)
+        if failure is not None:
+            raise failure
+    play.was_entered = True
     try:
         output = flow.function(*bound.args, **bound.kwargs)
         if flow.is_async:
@@ -40,8 +64,7 @@ def run_root(play: Play, flow: Flow[Any, Any], inputs: Mapping[str, Json]) -> Js
         raise
     if play.has_paused:
         raise Paused()
-    encoded: Json = encoded_result(flow, name, output)
-    return encoded
+    return output
 
 
 def _run_async(play: Play, coroutine: Coroutine[Any, Any, Any]) -> Any:

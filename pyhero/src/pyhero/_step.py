@@ -2,70 +2,183 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _native, _outcome, _play, _wire
-from ._codec import Misfit, dumps
-from ._errors import ArgumentError, DefinitionError, EncodeError
-from ._play import Frame, Occurrences, Paused, Play
+from ._codec import Misfit, codec_for, dumps
+from ._durations import in_words, micros
+from ._errors import ArgumentError, DefinitionError, EncodeError, StepTimeout
+from ._options import PLAIN
+from ._play import Completed, Frame, Occurrences, Paused, Play
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from ._codec import Codec
     from ._flow import Flow
-    from ._wire import SpanKind
+    from ._options import Options
+    from ._wire import Source, SpanKind
+
+CANCEL_GRACE_SECONDS = 1.0
+"""How long after its timeout an async step may take to unwind, before its launch is ended instead."""
+
+_plain = codec_for(Any)
 
 
 def call(
     play: Play, flow: Flow[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], kind: SpanKind
 ) -> Any:
     """Calls a flow as a step. Which call it is, is settled here, also for one that is awaited later."""
-    step = Step(play, flow, args, kwargs, kind)
-    return _run_async(step, args, kwargs) if flow.is_async else _run(step, args, kwargs)
+    arguments = canonical_arguments(flow, args, kwargs)
+    return run(step_of(play, flow, arguments, kind), flow.function, args, kwargs, is_async=flow.is_async)
 
 
-def _run(step: Step, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    outcome = step.begin()
-    if outcome is not None:
-        return step.opened(outcome)
-    with Body(step) as body:
-        body.returned(step.flow.function(*args, **kwargs))
-    step.play.journal.request(step.output_event(body.outcome))
-    return step.opened(body.outcome, body.error)
+def step_of(
+    play: Play, flow: Flow[Any, Any], arguments: str, kind: SpanKind, cls: type[Step] | None = None
+) -> Step:
+    """The call of a flow with these arguments (canonical JSON)."""
+    name = play.names.claim(flow)
+    return (cls or Step)(play, name, arguments, kind, flow.returns, flow.options, flow)
 
 
-async def _run_async(step: Step, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def run(
+    step: Step, function: Callable[..., Any], args: Any = (), kwargs: Any = None, *, is_async: bool = False
+) -> Any:
+    """What the step returns or raises: remembered, or by running the function. A coroutine where that is
+    async."""
+    return (_run_async if is_async else _run)(step, function, args, kwargs or {})
+
+
+def _run(step: Step, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    life, answer = step.life(), None
+    while True:
+        try:
+            act = life.send(answer)
+        except StopIteration as end:
+            return step.opened(end.value)
+        if isinstance(act, RunBody):
+            with Body(step, act.frame) as body:
+                body.returned(function(*args, **kwargs))
+            answer = body.ended
+        elif isinstance(act, Remember):
+            step.play.journal.request(act.event)
+        else:
+            time.sleep(act.seconds)
+
+
+async def _run_async(step: Step, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     from ._acks import acknowledged, open_step
+    from ._tasks import within
 
-    outcome = step.begin()
-    if outcome is not None:
-        return step.opened(outcome)
+    life = step.life()
+    try:
+        act = next(life)
+    except StopIteration as end:
+        return step.opened(end.value)
     with open_step(step.play):
-        with Body(step) as body:
-            body.returned(await step.flow.function(*args, **kwargs))
-        await acknowledged(step.play.journal, step.output_event(body.outcome))
-    return step.opened(body.outcome, body.error)
+        while True:
+            answer = None
+            if isinstance(act, RunBody):
+                with Body(step, act.frame) as body:
+                    body.returned(await within(act.seconds, act.timeout, function(*args, **kwargs)))
+                answer = body.ended
+            elif isinstance(act, Remember):
+                await acknowledged(step.play.journal, act.event)
+            else:
+                import asyncio
+
+                await asyncio.sleep(act.seconds)
+            try:
+                act = life.send(answer)
+            except StopIteration as end:
+                return step.opened(end.value)
+
+
+class Ended(NamedTuple):
+    """How a body ended.
+
+    Attributes:
+        outcome: What to remember.
+        error: The exception that the outcome was made of; None where it returned, or was remembered.
+    """
+
+    outcome: str
+    error: BaseException | None = None
+
+
+class RunBody(NamedTuple):
+    """Run the body in this frame, and answer how it `Ended`. An async one is cancelled after *seconds*,
+    and ends with *timeout*."""
+
+    frame: Frame
+    seconds: float | None = None
+    timeout: StepTimeout | None = None
+
+
+class Remember(NamedTuple):
+    """Send this event and go on once it is durable."""
+
+    event: str
+
+
+class Wait(NamedTuple):
+    """Go on after a while."""
+
+    seconds: float
+
+
+Act = RunBody | Remember | Wait
+"""What the life of a step asks of whoever carries it out, in a thread or in an event loop."""
+
+if TYPE_CHECKING:
+    Life = Generator[Act, Ended | None, Ended]
 
 
 class Step:
     """A call: what it is recognised by, and what is remembered of it."""
 
     def __init__(
-        self, play: Play, flow: Flow[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], kind: SpanKind
+        self,
+        play: Play,
+        name: str,
+        arguments: str,
+        kind: SpanKind,
+        returns: Codec = _plain,
+        options: Options = PLAIN,
+        flow: Flow[Any, Any] | None = None,
+        parent: Frame | None = None,
     ) -> None:
-        parent = _play.frame_in(play)
-        self.name = play.names.claim(flow)
+        """Recognises the call.
+
+        Args:
+            play: The play.
+            name: What it is called.
+            arguments: Its arguments, canonical JSON.
+            kind: What its span stands for.
+            returns: The codec of its result.
+            options: What was said of it.
+            flow: The flow that is called; None where it is none.
+            parent: The call in which it stands. None is the one that this code runs in.
+        """
+        parent = parent or _play.frame_in(play)
         if parent is None:
             raise DefinitionError(
-                f"flow `{self.name}` is called while its file is being imported",
+                f"flow `{name}` is called while its file is being imported",
                 'put the call under `if __name__ == "__main__":`',
             )
         play.check_not_paused(parent)
         self.play = play
-        self.flow = flow
+        self.name = name
+        self.arguments = arguments
         self.kind: SpanKind = kind
+        self.returns = returns
+        self.options = options
+        self.flow = flow
         self.parent = parent
-        self.arguments = canonical_arguments(flow, args, kwargs)
         self.key = self._key()
-        path = _native.step_path(parent.path, self.name, self.key)
+        path = _native.step_path(parent.path, name, self.key)
         self.frame = Frame(play, parent, self.key[:16], path, self.key, Occurrences())
 
     def _key(self) -> str:
@@ -75,6 +188,10 @@ class Step:
 
     def _key_of(self, occurrence: int) -> str:
         return _native.step_key(self.play.version, self.parent.path, self.name, self.arguments, occurrence)
+
+    def inner(self, name: str, arguments: str = "{}") -> Step:
+        """Something within this call that is remembered by itself."""
+        return Step(self.play, name, arguments, "other", parent=self.frame)
 
     def begin(self) -> str | None:
         """Opens the span; returns the outcome if an earlier launch ended this call."""
@@ -86,11 +203,44 @@ class Step:
             self.kind,
             step_key=self.key,
             arguments=self.arguments,
-            source=self.flow.source and self.flow.source.within(self.play.bundle_dir),
+            source=self._source(),
             replayed=outcome is not None,
         )
         self.play.journal.send(event)
         return outcome
+
+    def _source(self) -> Source | None:
+        source = self.flow.source if self.flow else None
+        return source and source.within(self.play.bundle_dir)
+
+    def life(self) -> Life:
+        """All that happens to the step, up to how it ended."""
+        remembered = self.begin()
+        if remembered is not None:
+            return Ended(remembered)
+        ended = yield from self.ended()
+        yield Remember(self.output_event(ended.outcome))
+        if self._is_compensable:
+            self._note_completed(ended.outcome)
+        return ended
+
+    def ended(self) -> Life:
+        """Lets it run, up to what is to be remembered."""
+        if self.options.is_plain:
+            return (yield from run_body(self.frame))
+        from ._retry import guarded
+
+        return (yield from guarded(self))
+
+    def _note_completed(self, outcome: str) -> None:
+        payload = json.loads(outcome)
+        if "returned" in payload:
+            self.play.completed.append(Completed(self.key, self.name, dumps(payload["returned"])))
+
+    @property
+    def _is_compensable(self) -> bool:
+        # What a step does to undo another is not undone itself.
+        return self.options.compensate is not None and not self.play.is_undoing
 
     def output_event(self, outcome: str) -> str:
         """What makes the outcome durable."""
@@ -99,60 +249,71 @@ class Step:
             parent_path=self.parent.path,
             name=self.name,
             arguments_hash=_native.sha1_hex(self.arguments),
-            source_hash=self.flow.source_hash,
+            source_hash=self.flow.source_hash if self.flow else "",
             span_id=self.frame.span_id,
             outcome=outcome,
+            compensable=self._is_compensable,
+            plan=self.options.is_plan,
         )
 
-    def opened(self, outcome: str, original: BaseException | None = None) -> Any:
-        """Returns or raises what is remembered."""
+    def limit(self, seconds: float, timeout: StepTimeout, grace_seconds: float) -> None:
+        """Has this outcome stored, and the launch ended, should the span be open for longer."""
+        event = self.output_event(_outcome.raised(timeout))
+        self.play.journal.send(_wire.step_deadline(micros(seconds + grace_seconds), event))
+
+    def timed_out(self, what: str, seconds: float) -> StepTimeout:
+        """The exception that tells of it."""
+        return StepTimeout(f"{what} `{self.name}` took longer than {in_words(seconds)}")
+
+    def opened(self, ended: Ended) -> Any:
+        """Returns or raises how it ended."""
         try:
-            return _outcome.open_outcome(outcome, self.flow.returns, original)
+            return _outcome.open_outcome(ended.outcome, self.returns, ended.error)
         except Misfit as misfit:
             place = misfit.seen_from("return")
             raise EncodeError(f"what step `{self.name}` returned cannot be read back: {place}") from None
 
 
+def run_body(frame: Frame, seconds: float | None = None, timeout: StepTimeout | None = None) -> Life:
+    """Has the body run in this frame."""
+    ended = yield RunBody(frame, seconds, timeout)
+    assert ended is not None, "this act is answered"
+    return ended
+
+
 class Body:
-    """Runs the body of a step in its frame, and holds how it ended.
+    """Runs the body of a step in a frame, and holds how it ended."""
 
-    Attributes:
-        outcome: What to remember, once the body has ended.
-        error: The exception that the outcome was made of.
-    """
-
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, frame: Frame) -> None:
         self._step = step
-        self.outcome = ""
-        self.error: BaseException | None = None
+        self._frame = frame
+        self.ended = Ended("")
 
     def __enter__(self) -> Body:
-        self._token = _play.current_frame.set(self._step.frame)
+        self._token = _play.current_frame.set(self._frame)
         return self
 
     def returned(self, value: object) -> None:
         """The body returned."""
-        self.outcome = _outcome.returned(encoded_result(self._step.flow, self._step.name, value))
+        self.ended = Ended(_outcome.returned(encoded(self._step.returns, self._step.name, value)))
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         _play.current_frame.reset(self._token)
         if isinstance(error, Paused):
             return False
-        if self._step.frame.paused_in:
+        if self._frame.paused_in:
             # The body goes on from its pause once that is answered; what it made without is worth nothing.
             raise Paused()
         if isinstance(error, Exception):
-            self.outcome, self.error = _outcome.raised(error), error
+            self.ended = Ended(_outcome.raised(error), error)
         elif error is not None:
             self._report_abandoned(error)
         return isinstance(error, Exception)
 
     def _report_abandoned(self, error: BaseException) -> None:
         """KeyboardInterrupt, SystemExit, a cancelled task: it did not end, it was ended. Not remembered."""
-        step = self._step
-        step.play.journal.send(
-            _wire.span_end(step.frame.span_id, "cancelled", _outcome.exception_json(error))
-        )
+        for span_id in dict.fromkeys((self._frame.span_id, self._step.frame.span_id)):
+            self._step.play.journal.send(_wire.span_end(span_id, "cancelled", _outcome.exception_json(error)))
 
 
 def canonical_arguments(flow: Flow[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -163,11 +324,11 @@ def canonical_arguments(flow: Flow[Any, Any], args: tuple[Any, ...], kwargs: dic
         raise ArgumentError(f"flow `{flow.name}` cannot be recognised by its arguments: {error}") from None
 
 
-def encoded_result(flow: Flow[Any, Any], name: str, value: object) -> Any:
+def encoded(returns: Codec, name: str, value: object) -> Any:
     """The result of a flow as JSON. Raises `EncodeError`."""
     try:
-        encoded = flow.returns.encode(value)
-        _native.canonical_json(dumps(encoded))
+        form = returns.encode(value)
+        _native.canonical_json(dumps(form))
     except Misfit as misfit:
         reason = misfit.seen_from("return")
     except RecursionError:
@@ -175,5 +336,5 @@ def encoded_result(flow: Flow[Any, Any], name: str, value: object) -> Any:
     except ValueError as error:
         reason = f"return: {error}"
     else:
-        return encoded
+        return form
     raise EncodeError(f"what flow `{name}` returned cannot be stored: {reason}")

@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple
 
 from ._codec import dumps
 
-SpanKind = Literal["flow_root", "step", "subflow", "pause", "other"]
+SpanKind = Literal["flow_root", "step", "rpc", "subflow", "pause", "other"]
+RequestKind = Literal["pause", "callback", "timer", "child", "retry"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -85,7 +86,16 @@ def span_tag(span_id: str, tags: dict[str, object]) -> str:
 
 
 def step_output(
-    key: str, parent_path: str, name: str, arguments_hash: str, source_hash: str, span_id: str, outcome: str
+    key: str,
+    parent_path: str,
+    name: str,
+    arguments_hash: str,
+    source_hash: str,
+    span_id: str,
+    outcome: str,
+    *,
+    compensable: bool = False,
+    plan: bool = False,
 ) -> str:
     """A step has ended. *outcome* is JSON text."""
     fields: dict[str, object] = {
@@ -96,14 +106,52 @@ def step_output(
         "source_hash": source_hash,
         "span_id": span_id,
         "at": now_micros(),
+        "compensable": compensable or None,
+        "plan": plan or None,
     }
     return _event("step_output", fields, outcome=outcome)
 
 
-def pause(resume_id: str, name: str, schema: str | None, ui: str | None, span_id: str) -> str:
-    """A question. *schema* and *ui* are JSON text."""
-    fields: dict[str, object] = {"id": resume_id, "name": name, "kind": "pause", "span_id": span_id}
-    return _event("pause", fields, schema=schema, ui=ui)
+def step_deadline(timeout_micros: int, step_output_event: str) -> str:
+    """A step must end in time, else what the other event says is stored for it."""
+    output = step_output_event[len('{"step_output":') : -1]
+    return _event("step_deadline", {"timeout_micros": timeout_micros}, output=output)
+
+
+def play_deadline(timeout_micros: int) -> str:
+    """The play must end in time."""
+    return _event("play_deadline", {"timeout_micros": timeout_micros})
+
+
+def pause(
+    resume_id: str,
+    name: str,
+    kind: RequestKind,
+    span_id: str,
+    *,
+    schema: str | None = None,
+    ui: str | None = None,
+    timeout_micros: int | None = None,
+    default: str | None = None,
+    spawn: str | None = None,
+) -> str:
+    """A question. *schema*, *ui*, *default* and *spawn* are JSON text."""
+    fields: dict[str, object] = {
+        "id": resume_id,
+        "name": name,
+        "kind": kind,
+        "span_id": span_id,
+        "timeout_micros": timeout_micros,
+    }
+    return _event("pause", fields, schema=schema, ui=ui, default=default, spawn=spawn)
+
+
+def spawn(target: str, *, is_in_bundle: bool, inputs: str, step_key: str) -> str:
+    """The child play that a pause starts, as JSON text. *inputs* is JSON text."""
+    return (
+        f'{{"target":{dumps(target)},"is_in_bundle":{dumps(is_in_bundle)},'
+        f'"inputs":{inputs},"step_key":{dumps(step_key)}}}'
+    )
 
 
 def result(outcome: str, *, is_definition_error: bool, left_over: list[str]) -> str:

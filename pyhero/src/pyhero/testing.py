@@ -1,9 +1,13 @@
 """Runs flows in the test process, without a supervisor: `run(target, prefill={"approve": True}).output`.
 
-Steps, pauses, prefill and replay work as in a real play, on a memory that lasts as long as the run. What
-a real launch has and this does not: a fresh interpreter. Module-level state of the flow's files lives on
+Steps, pauses, prefill and replay work as in a real play, on a memory that lasts as long as the run. Time
+passes at once: sleeps and the waits between attempts take none, and a pause with a timeout that the prefill
+does not answer has expired. A flow that is spawned runs in the same process; the output of a saved workflow
+is prefilled under its name.
+
+What a real launch has and this does not: a fresh interpreter. Module-level state of the flow's files lives on
 between the replays of one run and between runs, so a flow that changes a global may pass here and fail in
-production, or the other way round.
+production, or the other way round. And nothing ends a step that hangs: `timeout=` works for async ones only.
 """
 
 from __future__ import annotations
@@ -35,13 +39,15 @@ class AskedPause:
         name: What the answer is called.
         schema: The JSON Schema of the answer; None accepts any JSON.
         ui: How to draw the question; None where no form is to be shown.
-        payload: The answer that the prefill gave, as JSON.
+        payload: The answer, as JSON: that of the prefill, else the default of the pause.
+        is_expired: Whether the prefill had none and its time passed.
     """
 
     name: str
     schema: dict[str, Any] | None
     ui: dict[str, Any] | None
     payload: Any
+    is_expired: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ def run(
     return RunResult(
         output=target.returns.decode(output),
         pauses=[AskedPause(**pause) for pause in journal.pauses],
-        steps=[moment.name for moment in journal.moments if moment.is_step],
+        steps=[moment.name for moment in journal.moments if moment.is_step and moment.is_shown],
         unused_prefill=sorted(set(test.prefill) - journal.used_prefill),
     )
 
@@ -148,6 +154,7 @@ class _Test:
             steps=journal.steps,
             answers=journal.answers,
             names=_names.Names(source.file if source else None),
+            is_hurried=True,
         )
 
     def replay(self, moments: list[Moment], output: Json) -> None:
