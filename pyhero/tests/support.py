@@ -17,6 +17,8 @@ from typing import Any
 from pyhero._inspect.__main__ import inspect
 
 VERSION = "0001"
+KILL = "kill"
+"""The reply of a supervisor that kills the launch; an empty one hangs up."""
 Event = tuple[str, dict[str, Any]]
 
 
@@ -143,7 +145,7 @@ class Supervisor:
                 stderr=err,
             )
             if self.is_conversing:
-                self._converse(listener, launch)
+                self._converse(listener, launch, process)
             launch.code = process.wait(timeout=30)
             launch.stdout, launch.stderr = Path(run_dir, "out").read_text(), Path(run_dir, "err").read_text()
         return launch
@@ -176,7 +178,7 @@ class Supervisor:
         }
         return {**os.environ, **{name: value for name, value in contract.items() if value is not None}}
 
-    def _converse(self, listener: socket.socket, launch: Launch) -> None:
+    def _converse(self, listener: socket.socket, launch: Launch, process: subprocess.Popen[bytes]) -> None:
         connection, _ = listener.accept()
         # A launch that ends itself leaves replies unread, and its socket says so.
         with connection, connection.makefile("r") as lines, contextlib.suppress(ConnectionError):
@@ -186,7 +188,9 @@ class Supervisor:
                 (word, event), *_ = frame["event"].items()
                 launch.events.append((word, event))
                 reply = self.reply_to(word, event, seq)
-                if reply == "":
+                if reply == KILL:
+                    process.kill()
+                if reply in ("", KILL):
                     return
                 if reply is not None:
                     connection.sendall(reply.encode() + b"\n")

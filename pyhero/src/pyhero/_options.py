@@ -97,15 +97,14 @@ def _bytes(memory: object) -> int:
     return int(found[1]) << 10 * (" KMGT".index(found[2] or " "))
 
 
-def _checked_names(env: object) -> tuple[str, ...]:
-    names: list[Any] = list(env) if isinstance(env, (list, tuple, set, frozenset)) else [env]
-    for name in names:
+def _checked_names(env: Any) -> tuple[str, ...]:
+    hint = 'the names of variables, without values: env=["API_KEY"]'
+    if isinstance(env, str):
+        raise DefinitionError(f"`env` cannot be `{env}`", hint)
+    for name in (names := tuple(env)):
         if not (isinstance(name, str) and _VARIABLE.fullmatch(name)):
-            raise DefinitionError(
-                f"`env` cannot name `{name!r}`",
-                'the names of variables, without values: env=["API_KEY"]',
-            )
-    return tuple(names)
+            raise DefinitionError(f"`env` cannot name `{name}`", hint)
+    return names
 
 
 PLAIN = Options()
