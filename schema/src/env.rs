@@ -22,6 +22,9 @@ pub const HOME: &str = "HERO_HOME";
 pub const SOCKET_DIR: &str = "HERO_SOCKET_DIR";
 /// The interpreter of plays that name none; see the README for what is tried without it.
 pub const PYTHON: &str = "HERO_PYTHON";
+/// The variables of the server's environment that flows may declare, by name, with commas between
+/// them; none where it is not set.
+pub const PERMIT_ENV: &str = "HERO_PERMIT_ENV";
 /// What the programs log, in the syntax of `tracing-subscriber`; `warn` where it is not set.
 pub const LOG: &str = "HERO_LOG";
 /// Read when the programs are built: the number of the build.
@@ -40,10 +43,10 @@ pub const CHILD: [&str; 8] = [
 ];
 
 /// The variables that operators set.
-pub const OPERATOR: [&str; 5] = [HOME, SOCKET_DIR, PYTHON, LOG, BUILD_NR];
+pub const OPERATOR: [&str; 6] = [HOME, SOCKET_DIR, PYTHON, PERMIT_ENV, LOG, BUILD_NR];
 
-/// What a launch inherits from the supervisor's environment, beside [`CHILD`]. All else is left out,
-/// so that a secret of the supervisor reaches no flow.
+/// What a launch inherits from the supervisor's environment, beside [`CHILD`] and what its flow
+/// declares and [`PERMIT_ENV`] names. All else is left out, so that a secret of the supervisor reaches no flow.
 pub const INHERITED: [&str; 12] = [
     "PATH",
     "HOME",

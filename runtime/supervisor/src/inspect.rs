@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use crate::supervisor::Shared;
-use crate::{Error, interpreter, launch};
+use crate::{Error, environment, interpreter};
 
 /// How long reading a file may take; it runs no user code.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,7 +45,7 @@ pub(crate) async fn inspect(
         .arg(file)
         .args(flow)
         .env_clear()
-        .envs(launch::inherited())
+        .envs(environment::inherited())
         .env("PYTHONSAFEPATH", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,5 +1,6 @@
 //! One launch, from its files to the end of its process.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -7,8 +8,9 @@ use std::time::Duration;
 use hero_core::{Cost, Event, Exit, LaunchEnd, replay};
 use hero_schema::child::LaunchOrder;
 use hero_schema::{
-    LogLevel, LogStream, OutcomeRecord, PlayRecord, ResumeRequest, SpanStatus, env, exit,
+    LogLevel, LogStream, OutcomeRecord, PlayRecord, PlaySid, ResumeRequest, SpanStatus, env, exit,
 };
+use hero_store::{PageQuery, Store};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -16,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cause::{self, MemoryKills};
+use crate::environment::{self, Declared};
 use crate::launch_dir::LaunchDir;
 use crate::output::LogBook;
 use crate::recorder::{Recorder, not_asked_for};
@@ -77,6 +80,8 @@ struct Launch<'a> {
     supervisor: &'a Supervisor,
     play: PlayRecord,
     python: PathBuf,
+    /// What it gets of the environment because its flow declares it.
+    declared: Vec<(String, OsString)>,
     token: String,
     handed: Vec<OutcomeRecord>,
     files: Files,
@@ -121,7 +126,12 @@ impl<'a> Launch<'a> {
         let named = play.python.as_deref().map(Path::new);
         let python = interpreter::choose(named, settings.python.as_deref());
         let log = LogBook::new(shared.store.clone(), play.sid.clone(), play.launch);
-        Ok(Self { supervisor, play, python, token, handed, files, log })
+        let Declared { granted: declared, withheld } =
+            environment::declared(&version.signature.env);
+        if !withheld.is_empty() && is_first_said(shared.store.as_ref(), &play.sid).await? {
+            withheld.into_iter().for_each(|why| log.note(LogLevel::Warning, why));
+        }
+        Ok(Self { supervisor, play, python, declared, token, handed, files, log })
     }
 
     async fn run(self, underway: &Underway) -> LaunchEnd {
@@ -238,7 +248,8 @@ impl<'a> Launch<'a> {
             .args(["-X", "faulthandler", "-m", "pyhero._child"])
             .current_dir(&self.files.working_dir)
             .env_clear()
-            .envs(inherited())
+            .envs(environment::inherited())
+            .envs(self.declared.iter().map(|(name, value)| (name, value)))
             .env("PYTHONUNBUFFERED", "1")
             // Else a file in the working directory could pass itself off as a module of `pyhero`.
             .env("PYTHONSAFEPATH", "1")
@@ -259,9 +270,10 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// The part of the supervisor's environment that its processes see.
-pub(crate) fn inherited() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
-    env::INHERITED.into_iter().filter_map(|name| std::env::var_os(name).map(|value| (name, value)))
+/// Whether nothing stands in the log of a play yet. What is said there once is said first.
+async fn is_first_said(store: &dyn Store, play: &PlaySid) -> Result<bool, Error> {
+    let page = PageQuery { limit: 1, ..PageQuery::default() };
+    Ok(store.logs(play, page).await?.items.is_empty())
 }
 
 fn write_files(

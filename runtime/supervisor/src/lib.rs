@@ -18,6 +18,7 @@ mod timers;
 
 mod bundle;
 mod cause;
+mod environment;
 mod interpreter;
 mod last_words;
 mod launch_dir;
