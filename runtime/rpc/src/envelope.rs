@@ -170,7 +170,11 @@ fn invalid(reason: &str) -> RpcError {
 /// What strangers wrote, fit to stand in a message.
 fn shortened(text: &str) -> String {
     const CHARS_MAX: usize = 100;
-    match text.char_indices().nth(CHARS_MAX) {
+    cut(text, CHARS_MAX)
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
@@ -178,11 +182,17 @@ fn shortened(text: &str) -> String {
 
 /// Messages quote what strangers wrote, and are read on terminals.
 fn one_line(message: &str) -> String {
+    const CHARS_MAX: usize = 1000;
     let escaped = |c: char| match c {
-        c if c.is_control() => c.escape_default().collect(),
+        c if c.is_control() || breaks_line_or_turns(c) => c.escape_default().collect(),
         c => String::from(c),
     };
-    message.chars().map(escaped).collect()
+    cut(&message.chars().map(escaped).collect::<String>(), CHARS_MAX)
+}
+
+/// Line and paragraph separators, and what changes the direction of the text around it.
+fn breaks_line_or_turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 // --- Responses --------------------------------------------------------------------------------
@@ -222,6 +232,7 @@ pub(crate) fn response(id: &Json, outcome: Result<Json, RpcError>) -> Json {
     let written = match outcome {
         Ok(result) => Json::of(&Answered { jsonrpc: "2.0", id, result: &result }),
         Err(RpcError { kind, message, hint }) => {
+            let hint = hint.as_deref().map(one_line);
             let data = WireErrorData { kind: kind.word().into(), hint };
             let error = WireError { code: kind.code(), message: one_line(&message), data };
             Json::of(&Refused { jsonrpc: "2.0", id, error })
