@@ -1,0 +1,1 @@
+"""What strangers may send, in tables: each gets its exact error, and nothing is stored."""
