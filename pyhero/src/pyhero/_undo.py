@@ -76,13 +76,7 @@ def undo_all(play: Play, error: BaseException, run_async: Callable[[Any], Any]) 
 def _undo(play: Play, completed: Completed, run_async: Callable[[Any], Any]) -> None:
     token = _play.current_frame.set(_undo_frame(play, completed.key))
     try:
-        flow = play.names.find(completed.name)
-        undo = _undo_flow(play, flow)
-        step = _step.step_of(play, undo, f'{{"output":{_native.canonical_json(completed.output)}}}', "step")
-        output = flow.returns.decode(json.loads(completed.output))
-        done = _step.run(step, undo.function, (output,), is_async=undo.is_async)
-        if undo.is_async:
-            run_async(done)
+        _call_undo(play, completed, run_async)
     except Exception as error:
         text = f"undoing `{completed.name}` failed: {type(error).__name__}: {_outcome.message_of(error)}"
         for line in text.splitlines():
@@ -91,9 +85,28 @@ def _undo(play: Play, completed: Completed, run_async: Callable[[Any], Any]) -> 
         _play.current_frame.reset(token)
 
 
-def _undo_flow(play: Play, flow: Flow[Any, Any]) -> Flow[Any, Any]:
+def _call_undo(play: Play, completed: Completed, run_async: Callable[[Any], Any]) -> None:
+    flow = play.names.find(completed.name)
     undo = flow.options.compensate
-    return undo if isinstance(undo, Flow) else Flow(undo, f"{play.names.claim(flow)}.undo")
+    arguments = f'{{"output":{_native.canonical_json(completed.output)}}}'
+    output = flow.returns.decode(json.loads(completed.output))
+    if isinstance(undo, Flow):
+        step = _step.step_of(play, undo, arguments, "step")
+        done = _step.run(step, undo.function, (output,), is_async=undo.is_async)
+        if undo.is_async:
+            run_async(done)
+        return
+
+    def call() -> None:
+        done = undo(output)
+        if hasattr(done, "__await__"):
+            run_async(_awaited(done))
+
+    _step.run(Step(play, f"{completed.name}.undo", arguments, "step"), call)
+
+
+async def _awaited(done: Any) -> None:
+    await done
 
 
 def _root_span(play: Play) -> str:
