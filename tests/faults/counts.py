@@ -34,7 +34,8 @@ KILLS_OF_BOTH = faults(20, 300)
 SERVER_RACES = faults(20, 200)
 RESUME_RACES = faults(200, 20_000)
 ODD_RESUMES = faults(50, 500)
-CHILD_TRICKS = faults(1, 20)
-"""How often each trick of a child is played."""
+TRICK_ROUNDS = faults(1, 20)
+"""How often each trick of a flow is played."""
+MANGLED_CONVERSATIONS = faults(100, 5_000)
 ORPHAN_ROUNDS = faults(1, 5)
 """A round has about 70 processes that hide."""
