@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use http_body_util::LengthLimitError;
-use hyper::body::Bytes;
+use hyper::body::{Body as _, Bytes};
 use tokio::sync::watch;
 
 use hero_schema::rpc::BODY_BYTES_MAX;
@@ -60,6 +60,12 @@ async fn rpc<D: Dispatch>(
             .hint("send `Content-Type: application/json`");
         return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
     }
+    // A page that has had its own name point to such a proxy would be asked for JSON like anyone.
+    if headers.contains_key(ORIGIN) {
+        let error = RpcError::new(ErrorKind::InvalidRequest, "the request comes from a web page")
+            .hint("call the service from a program; for browsers there is `hero_logic_admin`");
+        return refused(StatusCode::FORBIDDEN, error);
+    }
     let body = match read(body).await {
         Ok(body) => body,
         Err((status, error)) => return refused(status, error),
@@ -85,6 +91,9 @@ async fn read(body: Body) -> Result<Bytes, (StatusCode, RpcError)> {
     let unreadable = |reason: &str| {
         RpcError::new(ErrorKind::InvalidRequest, format!("failed to read the request: {reason}"))
     };
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, envelope::too_large()));
+    }
     match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(error)) if error.source().is_some_and(|e| e.is::<LengthLimitError>()) => {

@@ -141,6 +141,18 @@ async fn only_json_is_read() {
     }
 }
 
+#[tokio::test]
+async fn a_web_page_is_refused_whatever_it_sends() {
+    let server = start();
+    for origin in ["null", "http://localhost", "https://evil.example", ""] {
+        let head = "POST /rpc HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                    content-type: application/json\r\ncontent-length: 2\r\n";
+        let request = format!("{head}origin: {origin}\r\n\r\n{{}}");
+        let answer = send(&server.socket, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{origin}: {answer}");
+    }
+}
+
 /// A request whose body has so many bytes.
 fn request_of(n_bytes: usize) -> Vec<u8> {
     let mut body = br#"{"jsonrpc":"2.0","id":1,"method":"LogicService.nothing"}"#.to_vec();
