@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use hero_core::{Cost, Event, Exit, LaunchEnd, replay};
+use hero_core::{Cost, Decision, Event, Exit, LaunchEnd, replay};
 use hero_schema::child::LaunchOrder;
 use hero_schema::{
     LogLevel, LogStream, OutcomeRecord, PlayRecord, PlaySid, ResumeRequest, SpanStatus, env, exit,
 };
 use hero_store::{PageQuery, Store};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -20,14 +21,20 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::cause::{self, MemoryKills};
 use crate::environment::{self, Declared};
 use crate::launch_dir::LaunchDir;
+use crate::orphans::Started;
 use crate::output::LogBook;
 use crate::recorder::{Recorder, not_asked_for};
+use crate::span_socket::Expectation;
 use crate::supervisor::{Supervisor, Underway};
 use crate::{Error, bundle, interpreter};
 
 /// How long what a process left in its pipes and its socket is read once it is gone. Only a
 /// descendant that cannot be killed holds them open that long.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long a launch is tried for that the machine has no room for, and how often.
+const ROOM_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(250);
 
 /// Carries a launch to its end and decides what that means for the play.
 pub(crate) async fn run(supervisor: Supervisor, play: PlayRecord, underway: Underway) {
@@ -36,8 +43,9 @@ pub(crate) async fn run(supervisor: Supervisor, play: PlayRecord, underway: Unde
         return;
     }
     let (sid, launch) = (underway.play.clone(), underway.launch);
-    let end = match Launch::prepare(&supervisor, play).await {
-        Ok(prepared) => prepared.run(&underway).await,
+    let end = match begin(&supervisor, &play, &underway).await {
+        Ok(Some((launch, process))) => launch.run(process, &underway).await,
+        Ok(None) => not_started("it was ended before its process began".into()),
         Err(error) => not_started(error.to_string()),
     };
     tracing::info!(play = %sid, %launch, exit = ?end.exit, "launch ended");
@@ -45,10 +53,50 @@ pub(crate) async fn run(supervisor: Supervisor, play: PlayRecord, underway: Unde
         return;
     }
     let event = || Event::LaunchEnded { launch, end: end.clone() };
-    if let Err(error) = supervisor.decide(&sid, |_| event()).await {
-        tracing::error!(play = %sid, %launch, %error, "end of launch not stored");
+    match supervisor.decide(&sid, |_| event()).await {
+        Ok(Decision::Change(transition)) if !transition.play.status.is_ended() => {}
+        Ok(_) => supervisor.shared.log_sizes.forget(&sid),
+        Err(error) => tracing::error!(play = %sid, %launch, %error, "end of launch not stored"),
     }
     drop(underway);
+}
+
+/// Writes the files of a launch and starts its process; again and again for a while, where the
+/// machine has no room for it just now. None where it is to be ended already.
+async fn begin<'a>(
+    supervisor: &'a Supervisor,
+    play: &PlayRecord,
+    underway: &Underway,
+) -> Result<Option<(Launch<'a>, Begun<'a>)>, Error> {
+    let deadline = Instant::now() + ROOM_WITHIN;
+    loop {
+        let begun = async {
+            let launch = Launch::prepare(supervisor, play.clone()).await?;
+            let process = launch.spawn().await?;
+            Ok((launch, process))
+        };
+        if *underway.must_die.borrow() || *supervisor.shared.is_stopping.borrow() {
+            return Ok(None);
+        }
+        match begun.await {
+            Err(error) if is_for_lack_of_room(&error) && Instant::now() < deadline => {
+                tracing::warn!(play = %play.sid, %error, "launch waits for room");
+                let _ = timeout(LOOK_FOR_ROOM, becomes_true(underway.must_die.clone())).await;
+            }
+            other => return other.map(Some),
+        }
+    }
+}
+
+/// Whether an error passes when others give back what they use: processes, files, memory, disk.
+fn is_for_lack_of_room(error: &Error) -> bool {
+    let Error::File { source, .. } = error else { return false };
+    matches!(
+        Errno::from_io_error(source),
+        Some(
+            Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::NOSPC | Errno::DQUOT
+        )
+    )
 }
 
 /// Whether the launch ended only because the supervisor is stopping; the play is then left `running`
@@ -88,6 +136,16 @@ struct Launch<'a> {
     log: LogBook,
 }
 
+/// A launch whose process has begun.
+struct Begun<'a> {
+    child: Child,
+    started: Started,
+    /// Its connection to the span socket.
+    expectation: Expectation<'a>,
+    /// What the system had killed before it began.
+    killed_before: MemoryKills,
+}
+
 struct Files {
     order: PathBuf,
     steps: PathBuf,
@@ -125,7 +183,8 @@ impl<'a> Launch<'a> {
         let files = write_files(dir, &play, &order, &handed, &requests)?;
         let named = play.python.as_deref().map(Path::new);
         let python = interpreter::choose(named, settings.python.as_deref());
-        let log = LogBook::new(shared.store.clone(), play.sid.clone(), play.launch);
+        let log =
+            LogBook::new(shared.store.clone(), &shared.log_sizes, play.sid.clone(), play.launch);
         let Declared { granted: declared, withheld } =
             environment::declared(&version.signature.env);
         if !withheld.is_empty() && is_first_said(shared.store.as_ref(), &play.sid).await? {
@@ -134,19 +193,20 @@ impl<'a> Launch<'a> {
         Ok(Self { supervisor, play, python, declared, token, handed, files, log })
     }
 
-    async fn run(self, underway: &Underway) -> LaunchEnd {
+    async fn spawn(&self) -> Result<Begun<'a>, Error> {
         let shared = &self.supervisor.shared;
         let (sid, launch) = (&self.play.sid, self.play.launch);
-        let mut expectation = shared.span_socket.expect(&self.token, sid, launch);
-        if *underway.must_die.borrow() {
-            return not_started("it was cancelled before its process began".into());
-        }
-        let named = Some((sid.clone(), launch));
+        let expectation = shared.span_socket.expect(&self.token, sid, launch);
         let killed_before = MemoryKills::until_now();
-        let (mut child, started) = match shared.spawner.spawn(self.command(), named).await {
-            Ok(started) => started,
-            Err(error) => return not_started(format!("`{}`: {error}", self.python.display())),
-        };
+        let spawned = shared.spawner.spawn(self.command(), Some((sid.clone(), launch))).await;
+        let (child, started) = spawned.map_err(Error::file("start", &self.python))?;
+        Ok(Begun { child, started, expectation, killed_before })
+    }
+
+    async fn run(self, process: Begun<'a>, underway: &Underway) -> LaunchEnd {
+        let shared = &self.supervisor.shared;
+        let (sid, launch) = (&self.play.sid, self.play.launch);
+        let Begun { mut child, started, mut expectation, killed_before } = process;
         tracing::info!(play = %sid, %launch, pid = child.id(), "process started");
         let stdout = child.stdout.take().expect("standard output is piped");
         let stderr = child.stderr.take().expect("standard error is piped");

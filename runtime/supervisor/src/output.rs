@@ -1,7 +1,8 @@
 //! The log of a launch: what the process prints, and what it and the supervisor have to say.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use hero_schema::{LaunchNumber, LogLevel, LogLine, LogStream, PlaySid, SpanId, Timestamp};
 use hero_store::{Batch, Fence, Store, Write};
@@ -15,6 +16,34 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// The longest log line, in bytes; a longer one is cut into several.
 const LINE_BYTES_MAX: usize = 16 * 1024;
 
+/// How much is logged of a play, in bytes; what comes after that is lost.
+const LOG_BYTES_MAX: u64 = 100_000_000;
+
+/// What the supervisor may add to that.
+const NOTES_BYTES_MAX: u64 = 1_000_000;
+
+/// What a line takes beside its text, in bytes: a log of empty lines is no small one.
+const LINE_BYTES: u64 = 128;
+
+/// How much is in the logs of the plays that have not ended, as far as this supervisor wrote them.
+#[derive(Default)]
+pub(crate) struct LogSizes(Mutex<HashMap<PlaySid, Arc<AtomicU64>>>);
+
+impl LogSizes {
+    fn of(&self, play: &PlaySid) -> Arc<AtomicU64> {
+        Arc::clone(self.sizes().entry(play.clone()).or_default())
+    }
+
+    /// No launch of the play is to come.
+    pub(crate) fn forget(&self, play: &PlaySid) {
+        self.sizes().remove(play);
+    }
+
+    fn sizes(&self) -> MutexGuard<'_, HashMap<PlaySid, Arc<AtomicU64>>> {
+        self.0.lock().expect("nobody panics while holding this lock")
+    }
+}
+
 /// Numbers and stores the log lines of one launch.
 #[derive(Clone)]
 pub(crate) struct LogBook {
@@ -22,11 +51,19 @@ pub(crate) struct LogBook {
     play: PlaySid,
     launch: LaunchNumber,
     next_seq: Arc<AtomicU64>,
+    /// Of the whole log of the play, in bytes.
+    size: Arc<AtomicU64>,
 }
 
 impl LogBook {
-    pub(crate) fn new(store: Arc<dyn Store>, play: PlaySid, launch: LaunchNumber) -> Self {
-        Self { store, play, launch, next_seq: Arc::default() }
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        sizes: &LogSizes,
+        play: PlaySid,
+        launch: LaunchNumber,
+    ) -> Self {
+        let size = sizes.of(&play);
+        Self { store, play, launch, next_seq: Arc::default(), size }
     }
 
     /// Logs what a span has to say.
@@ -37,15 +74,45 @@ impl LogBook {
         at: Timestamp,
         text: String,
     ) {
+        if !self.has_room(&text) {
+            return;
+        }
         let line = LogLine { span_id, level, ..self.line(LogStream::Log, at, text) };
         self.store.post(self.batch(vec![line]));
     }
 
     /// Logs what the supervisor noticed about the launch.
     pub(crate) fn note(&self, level: LogLevel, text: impl Into<String>) {
+        let text = text.into();
+        if self.grow(&text) > LOG_BYTES_MAX + NOTES_BYTES_MAX {
+            return;
+        }
         let now = self.store.now();
-        let line = LogLine { level, ..self.line(LogStream::Supervisor, now, text.into()) };
+        let line = LogLine { level, ..self.line(LogStream::Supervisor, now, text) };
         self.store.post(self.batch(vec![line]));
+    }
+
+    /// Whether a line still goes into the log; the first that does not leaves a word about it.
+    fn has_room(&self, text: &str) -> bool {
+        let before = self.size.load(Ordering::Relaxed);
+        if before > LOG_BYTES_MAX {
+            return false;
+        }
+        let has_room = self.grow(text) <= LOG_BYTES_MAX;
+        if !has_room {
+            let megabytes = LOG_BYTES_MAX / 1_000_000;
+            let cut = format!(
+                "the log of this play is full ({megabytes} MB): what comes from here on is not kept"
+            );
+            self.note(LogLevel::Warning, cut);
+        }
+        has_room
+    }
+
+    /// Counts a line in, and returns how large the log is with it.
+    fn grow(&self, text: &str) -> u64 {
+        let more = text.len() as u64 + LINE_BYTES;
+        self.size.fetch_add(more, Ordering::Relaxed) + more
     }
 
     /// Logs everything that comes out of a pipe, until its end; returns the last lines of it.
@@ -60,7 +127,7 @@ impl LogBook {
             let n_read = pipe.read(&mut chunk).await.unwrap_or(0);
             let lines =
                 if n_read == 0 { splitter.finish() } else { splitter.feed(&chunk[..n_read]) };
-            self.keep(stream, &lines).await;
+            self.keep(stream, lines.iter().filter(|line| self.has_room(line))).await;
             lines.into_iter().for_each(|line| last_words.hear(line));
             if n_read == 0 {
                 return last_words.into_text();
@@ -68,12 +135,12 @@ impl LogBook {
         }
     }
 
-    async fn keep(&self, stream: LogStream, texts: &[String]) {
-        if texts.is_empty() {
+    async fn keep(&self, stream: LogStream, texts: impl Iterator<Item = &String>) {
+        let now = self.store.now();
+        let lines: Vec<_> = texts.map(|text| self.line(stream, now, text.clone())).collect();
+        if lines.is_empty() {
             return;
         }
-        let now = self.store.now();
-        let lines = texts.iter().map(|text| self.line(stream, now, text.clone())).collect();
         if let Err(error) = self.store.commit(self.batch(lines)).await {
             tracing::warn!(play = %self.play, launch = %self.launch, %error, "output not logged");
         }
@@ -134,7 +201,33 @@ fn text(line: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hero_schema::{Json, PlayRecord, VersionSid};
+    use hero_store::{MemoryStore, PageQuery};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_full_log_says_so_once_and_takes_no_more_from_any_launch() {
+        let store = Arc::new(MemoryStore::default());
+        let (sid, sizes) = (PlaySid::new("p"), LogSizes::default());
+        let (version, input) = (VersionSid::new("v"), Json::parse("{}").expect("JSON"));
+        let play = PlayRecord::new(sid.clone(), version, input, Timestamp(0));
+        let write = Write::Play(Box::new(play));
+        store.commit(Batch { fence: None, writes: vec![write] }).await.expect("stored");
+        let log = LogBook::new(store.clone(), &sizes, sid.clone(), LaunchNumber(0));
+        log.clone().pump(LogStream::Stdout, "kept\n".as_bytes()).await;
+        sizes.of(&sid).store(LOG_BYTES_MAX - 1000, Ordering::Relaxed);
+        log.clone().pump(LogStream::Stdout, "x".repeat(2000).as_bytes()).await;
+        let last_words = log.clone().pump(LogStream::Stderr, "my last words".as_bytes()).await;
+        log.say(None, LogLevel::Info, Timestamp(0), "not kept".into());
+        log.note(LogLevel::Error, "killed");
+        store.commit(Batch::default()).await.expect("what was posted is stored");
+        let page = store.logs(&sid, PageQuery::default()).await.expect("read");
+        let texts: Vec<_> = page.items.iter().map(|line| line.text.as_str()).collect();
+        let [kept, full, killed] = &texts[..] else { panic!("three lines: {texts:?}") };
+        assert!(full.contains("is full (100 MB)"), "{full}");
+        assert_eq!((*kept, *killed, &*last_words), ("kept", "killed", "my last words"));
+    }
 
     #[test]
     fn lines_are_whole_however_the_bytes_arrive() {

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::decide::writes_of;
 use crate::orphans::Orphans;
+use crate::output::LogSizes;
 use crate::span_socket::SpanSocket;
 use crate::spawn::first_launch;
 use crate::spawner::Spawner;
@@ -94,6 +95,7 @@ pub(crate) struct Shared {
     pub(crate) spawner: Spawner,
     pub(crate) orphans: Arc<Orphans>,
     pub(crate) span_socket: SpanSocket,
+    pub(crate) log_sizes: LogSizes,
     pub(crate) process_slots: Semaphore,
     pub(crate) is_stopping: watch::Sender<bool>,
     running: Mutex<HashMap<PlaySid, RunningLaunch>>,
@@ -124,6 +126,7 @@ impl Supervisor {
                 spawner: Spawner::start(),
                 orphans,
                 span_socket,
+                log_sizes: LogSizes::default(),
                 process_slots: Semaphore::new(PROCESSES_MAX),
                 is_stopping: watch::Sender::new(false),
                 running: Mutex::default(),
