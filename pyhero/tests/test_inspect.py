@@ -319,6 +319,28 @@ def test_a_signature_tells_parameters_defaults_and_outputs(tmp_path: Path) -> No
     assert schema["additionalProperties"] == {"type": "boolean"}
 
 
+ENVS = {
+    "none": ("@flow", []),
+    "a list": ("@flow(env=['API_KEY', 'b', 'API_KEY'])", ["API_KEY", "b"]),
+    "a tuple": ("@flow(env=('A',))", ["A"]),
+}
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_a_signature_tells_the_variables_that_are_asked_for(tmp_path: Path, env: str) -> None:
+    decorator, names = ENVS[env]
+    path = write(tmp_path, {"flow.py": f"{FLOW}NAMES = []\n{decorator}\ndef root(): ...\n"})
+    assert inspect(path, None)["signature"]["env"] == names
+
+
+@pytest.mark.parametrize("env", ["NAMES", "'A'", "[1]", "['A', NAMES]", "['A=b']", "['A'] + ['B']", "None"])
+def test_variables_that_are_not_written_out_are_refused(tmp_path: Path, env: str) -> None:
+    path = write(tmp_path, {"flow.py": f"{FLOW}NAMES = []\n@flow(env={env})\ndef root(): ...\n"})
+    with pytest.raises(Problem, match="`env` of flow `root` is no list of the names of variables") as caught:
+        inspect(path, None)
+    assert 'env=["API_KEY"]' in (caught.value.hint or "")
+
+
 def test_without_variable_keywords_unknown_inputs_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, {"flow.py": FLOW + "@flow\ndef root(a=1): ...\n"})
     schema = inspect(path, None)["signature"]["input_schema"]

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import _native
 from ._codec import Misfit, codec_for, dumps
+from ._durations import seconds_of
 from ._errors import RPC_ERRORS, ArgumentError, RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from ._durations import Duration
 
 Object = dict[str, Any]
 Objects = list[dict[str, Any]]
@@ -47,6 +50,7 @@ class Client:
         prefill_only: bool = False,
         python: str | None = None,
         working_dir: str | os.PathLike[str] | None = None,
+        timeout: Duration | None = None,
     ) -> Object:
         """Start a play of a saved workflow or of a file; it is stored before this returns.
 
@@ -60,12 +64,16 @@ class Client:
             prefill_only: Whether a pause that *prefill* does not cover fails the play by name.
             python: The interpreter. None takes the server's.
             working_dir: Where its processes run. None gives each a private directory.
+            timeout: Seconds (or a `timedelta`) from now, pauses included; a play that takes longer ends as
+                ``timed_out``. None leaves that to the flow.
         Returns:
             The play.
         Raises:
             WorkflowNotFound, InputMismatch: nothing was stored.
         """
-        params = _start_params(workflow, file, flow, inputs, name, prefill, prefill_only, python, working_dir)
+        params = _start_params(
+            workflow, file, flow, inputs, name, prefill, prefill_only, python, working_dir, timeout
+        )
         play: Object = self._call("play_start", **params)
         return play
 
@@ -81,9 +89,12 @@ class Client:
         prefill_only: bool = False,
         python: str | None = None,
         working_dir: str | os.PathLike[str] | None = None,
+        timeout: Duration | None = None,
     ) -> str:
         """As `start`, and return only the sid of the play."""
-        params = _start_params(workflow, file, flow, inputs, name, prefill, prefill_only, python, working_dir)
+        params = _start_params(
+            workflow, file, flow, inputs, name, prefill, prefill_only, python, working_dir, timeout
+        )
         sid: str = self._call("play_run_async", **params)
         return sid
 
@@ -164,9 +175,59 @@ class Client:
         return play
 
     def cancel(self, play_sid: str) -> Object:
-        """End a play from outside and return it."""
+        """End a play from outside, and the plays that it spawned, and return it."""
         play: Object = self._call("play_cancel", play_sid=play_sid)
         return play
+
+    def retry(self, play_sid: str) -> Object:
+        """Start a play anew that did not succeed.
+
+        What succeeded and was answered is kept, what failed runs again, and so does what was undone. Its
+        `flow.idempotency_key()`s are those of the first play.
+
+        Returns:
+            The new play.
+        """
+        play: Object = self._call("play_retry", play_sid=play_sid)
+        return play
+
+    def restart(self, play_sid: str) -> Object:
+        """Start a play anew with its inputs and nothing else, and return the new play."""
+        play: Object = self._call("play_restart", play_sid=play_sid)
+        return play
+
+    def fork(
+        self,
+        play_sid: str,
+        *,
+        from_span: str | None = None,
+        answers: Mapping[str, Any] | None = None,
+        outputs: Mapping[str, Any] | None = None,
+    ) -> Object:
+        """Start a play anew with part of what a play remembers.
+
+        Args:
+            play_sid: The play.
+            from_span: The span to begin at: what completed before it first began is kept, it and all after
+                it run anew. None keeps everything.
+            answers: Other answers than those given, name or id of an answered request → payload.
+            outputs: Other outputs than those remembered, id of the span of a completed step → what it is to
+                return.
+        Returns:
+            The new play.
+        """
+        play: Object = self._call(
+            "play_fork",
+            play_sid=play_sid,
+            from_span=from_span,
+            answers=dict(answers or {}),
+            outputs=dict(outputs or {}),
+        )
+        return play
+
+    def delete(self, play_sid: str) -> None:
+        """Remove all that is stored of a play that has ended. Raises `PlayNotFound`."""
+        self._call("play_delete", play_sid=play_sid)
 
     def logs(
         self, play_sid: str, *, level: str | None = None, cursor: str | None = None, limit: int | None = None
@@ -248,6 +309,7 @@ def _start_params(
     prefill_only: bool,
     python: str | None,
     working_dir: str | os.PathLike[str] | None,
+    timeout: Duration | None,
 ) -> dict[str, Any]:
     if (workflow is None) == (file is None):
         raise ArgumentError("a play is started from a workflow or from a file", "give one of the two")
@@ -261,7 +323,12 @@ def _start_params(
         "prefill_only": prefill_only,
         "python": python,
         "working_dir": _absolute(working_dir),
+        "timeout_ms": None if timeout is None else _milliseconds(timeout),
     }
+
+
+def _milliseconds(timeout: Duration) -> int:
+    return max(1, round(seconds_of(timeout, "the timeout of a play") * 1000))
 
 
 def _absolute(path: str | os.PathLike[str] | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from ._errors import ArgumentError
 
@@ -20,15 +20,15 @@ WAIT_IN_PROCESS_SECONDS_MAX = 2.0
 """Up to here a wait stays in the process; a longer one holds none."""
 
 
-def seconds_of(duration: object, what: str, refuse: type[Exception] = ArgumentError) -> float:
+def seconds_of(duration: Any, what: str, refuse: type[Exception] = ArgumentError) -> float:
     """The duration in seconds; *what* names it in the error.
 
     Raises:
         ArgumentError (or *refuse*): no duration, a negative one, or one of more than a hundred years.
     """
     hint = "seconds, such as 1.5, or a datetime.timedelta"
-    datetime = sys.modules.get("datetime")  # who has not imported it has no timedelta
-    if datetime is not None and isinstance(duration, datetime.timedelta):
+    datetime = sys.modules.get("datetime")
+    if datetime is not None and isinstance(duration, datetime.timedelta):  # who imported none, has none
         seconds = float(duration.total_seconds())
     elif isinstance(duration, (int, float)) and not isinstance(duration, bool):
         seconds = float(min(duration, 2.0 * SECONDS_MAX))

@@ -6,6 +6,7 @@ import ast
 import re
 
 from .annotations import Annotations
+from .problem import Problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,27 @@ def signature_of(flow: FlowDefinition, bundle: Bundle) -> dict[str, Any]:
         "inputs": inputs,
         "outputs": _outputs(flow, types),
         "input_schema": schema,
+        "env": _env(flow),
     }
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _env(flow: FlowDefinition) -> list[str]:
+    """The names that `env=[…]` lists. They decide what a launch is given before any code of it runs."""
+    option = flow.options.get("env")
+    if option is None:
+        return []
+    names = option.elts if isinstance(option, (ast.List, ast.Tuple)) else [option]
+    found = [name.value for name in names if isinstance(name, ast.Constant) and isinstance(name.value, str)]
+    is_literal = isinstance(option, (ast.List, ast.Tuple)) and len(found) == len(names)
+    if not (is_literal and all(_VARIABLE.fullmatch(name) for name in found)):
+        raise Problem(
+            f"`env` of flow `{flow.name}` is no list of the names of variables",
+            'write them out, without values: env=["API_KEY"]',
+        )
+    return list(dict.fromkeys(found))
 
 
 def _input_schema(arguments: ast.arguments, types: Annotations) -> dict[str, Any]:
