@@ -129,6 +129,7 @@ def all_items(socket: Path, method: str, **params: Json) -> Iterator[Json]:
     while True:
         page = rpc.call(socket, method, limit=1_000, **params, **cursor)
         yield from page["items"]
-        if not page.get("next_cursor"):
+        # A list of log lines always has a next cursor, for what is still to come.
+        if not page.get("has_more", "next_cursor" in page):
             return
         cursor = {"cursor": page["next_cursor"]}
