@@ -131,10 +131,9 @@ impl Orphans {
             // The first process of a machine or container inherits orphans from everywhere.
             None if getpid().is_init() => true,
             None => {
-                let began = |pid| procfs::stat(pid).map(|stat| stat.began_ticks);
-                let Some(orphan_began) = began(orphan) else { return true };
-                let launches = started.iter().filter(|(_, launch)| launch.is_some());
-                launches.filter_map(|(&pid, _)| began(pid)).any(|began| began <= orphan_began)
+                let Some(stat) = procfs::stat(orphan) else { return true };
+                // One that is being killed shows no environment any more. It is waited for.
+                !stat.is_ending && has_begun_before(stat.began_ticks, started)
             }
         }
     }
@@ -164,12 +163,20 @@ impl Orphans {
             }
             n_killed += end_families(&left, deadline);
         }
-        tracing::info!(n_killed, "processes that outlived their launch were killed");
+        if n_killed > 0 {
+            tracing::info!(n_killed, "processes that outlived their launch were killed");
+        }
     }
 
     fn spared(&self) -> MutexGuard<'_, HashSet<Pid>> {
         self.spared.lock().expect("nobody panics while holding this lock")
     }
+}
+
+/// Whether a launch that runs had begun before a moment.
+fn has_begun_before(ticks: u64, started: &HashMap<Pid, Option<LaunchId>>) -> bool {
+    let launches = started.iter().filter(|(_, launch)| launch.is_some());
+    launches.filter_map(|(&pid, _)| procfs::stat(pid)).any(|stat| stat.began_ticks <= ticks)
 }
 
 /// What the thread does, until its supervisor is gone.

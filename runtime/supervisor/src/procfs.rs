@@ -15,6 +15,8 @@ pub(crate) struct Stat {
     pub(crate) is_dead: bool,
     /// When it began, in clock ticks since the machine did.
     pub(crate) began_ticks: u64,
+    /// Whether it has given up its memory, and with it its environment: it is about to end.
+    pub(crate) is_ending: bool,
 }
 
 /// Every process there is.
@@ -34,7 +36,8 @@ fn parse(stat: &str) -> Option<Stat> {
     let is_dead = matches!(fields.next()?, "Z" | "X");
     let parent = Pid::from_raw(fields.next()?.parse().ok()?);
     let began_ticks = fields.nth(17)?.parse().ok()?;
-    Some(Stat { parent, is_dead, began_ticks })
+    let is_ending = fields.next()? == "0";
+    Some(Stat { parent, is_dead, began_ticks, is_ending })
 }
 
 /// The environment with which its program began.
@@ -93,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_program_may_be_called_anything() {
-        let line = "42 (a) Z 7 (b) S 13 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9000 1 1";
+        let line = "42 (a) Z 7 (b) S 13 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9000 4096 1";
         let stat = parse(line).expect("reads");
         assert_eq!((stat.parent, stat.is_dead, stat.began_ticks), (Pid::from_raw(13), false, 9000));
     }
@@ -105,7 +108,7 @@ mod tests {
         assert!(is_of_this_user(me));
         let stat = stat(me).expect("it is alive");
         assert_eq!(stat.parent, rustix::process::getppid());
-        assert!(!stat.is_dead && stat.began_ticks > 0);
+        assert!(!stat.is_dead && !stat.is_ending && stat.began_ticks > 0);
         assert!(ancestors_and_self().is_superset(&HashSet::from([me, stat.parent.expect("one")])));
         let path = std::env::var_os("PATH").expect("a PATH");
         let environ = Environ::of(me);
