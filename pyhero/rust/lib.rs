@@ -29,6 +29,9 @@ mod _native {
         canonical_json, is_name, is_pause_name, resume_id, sha1_hex, step_key, step_path,
     };
 
+    #[pymodule_export]
+    use crate::lifeline::die_with_the_fork_server;
+
     /// The version of the child contract that this package speaks.
     #[pymodule_export]
     const PROTOCOL: u32 = hero_schema::child::PROTOCOL;

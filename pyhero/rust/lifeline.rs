@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use pyo3::prelude::*;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 /// The exit code of a launch that lost its supervisor or was refused by it (`EX_SOFTWARE`).
@@ -16,6 +17,12 @@ pub(crate) fn die_with_the_parent() -> std::io::Result<()> {
         end_process("the supervisor ended while this launch began");
     }
     Ok(())
+}
+
+/// As [`die_with_the_parent`], for a fork that does not know yet which launch it will be.
+#[pyfunction(name = "die_with_the_parent")]
+pub(crate) fn die_with_the_fork_server() -> PyResult<()> {
+    die_with_the_parent().map_err(Into::into)
 }
 
 /// Writes why to standard error and ends the process at once: no `finally` of the flow runs.

@@ -25,6 +25,8 @@ pub const PYTHON: &str = "HERO_PYTHON";
 /// The variables of the server's environment that flows may declare, by name, with commas between
 /// them; none where it is not set.
 pub const PERMIT_ENV: &str = "HERO_PERMIT_ENV";
+/// How the processes of launches come into being: `fork`, where it is not set, or `spawn`.
+pub const LAUNCHES: &str = "HERO_LAUNCHES";
 /// What the programs log, in the syntax of `tracing-subscriber`; `warn` where it is not set.
 pub const LOG: &str = "HERO_LOG";
 /// Read when the programs are built: the number of the build.
@@ -43,7 +45,7 @@ pub const CHILD: [&str; 8] = [
 ];
 
 /// The variables that operators set.
-pub const OPERATOR: [&str; 6] = [HOME, SOCKET_DIR, PYTHON, PERMIT_ENV, LOG, BUILD_NR];
+pub const OPERATOR: [&str; 7] = [HOME, SOCKET_DIR, PYTHON, PERMIT_ENV, LAUNCHES, LOG, BUILD_NR];
 
 /// What a launch inherits from the supervisor's environment, beside [`CHILD`] and what its flow
 /// declares and [`PERMIT_ENV`] names. All else is left out, so that a secret of the supervisor reaches no flow.

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _native, _outcome, _play, _wire
 from ._codec import dumps
@@ -185,15 +185,18 @@ def _except_hook(args: threading.ExceptHookArgs, /) -> None:
         threading.__excepthook__(args)
 
 
-def _flush() -> None:
+def end_process(code: int) -> NoReturn:
+    """Ends the process as the interpreter does, with threads joined, exit handlers run and output flushed,
+    but leaves it to the kernel to take its memory apart, which is quicker."""
+    import atexit
+
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    try:
-        code = main()
-    finally:
-        _flush()
-    sys.exit(code)
+    end_process(main())

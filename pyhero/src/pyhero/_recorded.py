@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from random import Random
+from random import SystemRandom
 from uuid import UUID, uuid4
 
 from ._flow import Flow
 
-_chance = Random()  # of its own, so that `random.seed` in a flow does not repeat what is meant to be random
+_chance = SystemRandom()  # neither `random.seed` in a flow nor a fork makes it repeat itself
 
 
 def _now() -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from random import Random
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from . import _outcome, _wire
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._errors import StepTimeout
     from ._step import Act, Life, Step
 
-_chance = Random()  # of its own, so that `random.seed` in a flow does not make all plays try at once
+_chance = SystemRandom()  # neither `random.seed` in a flow nor a fork makes all plays try at once
 
 
 class Retry:

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hero_rpc::paths::Paths;
-use hero_schema::{ErrorKind, RpcError};
+use hero_schema::{ErrorKind, RpcError, env};
 use hero_store::{SledStore, Store};
 use hero_supervisor::{Settings, Supervisor};
 use tokio::sync::watch;
@@ -58,6 +58,7 @@ impl Server {
             rpc_socket,
             python: config.python,
             grace: GRACE,
+            spawns_launches: std::env::var_os(env::LAUNCHES).is_some_and(|how| how == "spawn"),
         };
         let supervisor =
             Supervisor::start(settings, store.clone()).await.map_err(errors::of_supervisor)?;

@@ -1,8 +1,9 @@
 //! One launch, from its files to the end of its process.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use hero_core::{Cost, Decision, Event, Exit, LaunchEnd, replay};
@@ -13,16 +14,17 @@ use hero_schema::{
 use hero_store::{PageQuery, Store};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cause::{self, MemoryKills};
 use crate::environment::{self, Declared};
+use crate::fork_server::ForkOrder;
 use crate::launch_dir::LaunchDir;
-use crate::orphans::Started;
 use crate::output::LogBook;
+use crate::process::{Output, Pipes, Process};
 use crate::recorder::{Recorder, not_asked_for};
 use crate::span_socket::Expectation;
 use crate::supervisor::{Supervisor, Underway};
@@ -130,7 +132,7 @@ struct Launch<'a> {
     python: PathBuf,
     /// What it gets of the environment because its flow declares it.
     declared: Vec<(String, OsString)>,
-    token: String,
+    order: LaunchOrder,
     handed: Vec<OutcomeRecord>,
     files: Files,
     log: LogBook,
@@ -138,8 +140,8 @@ struct Launch<'a> {
 
 /// A launch whose process has begun.
 struct Begun<'a> {
-    child: Child,
-    started: Started,
+    process: Process,
+    output: Output,
     /// Its connection to the span socket.
     expectation: Expectation<'a>,
     /// What the system had killed before it began.
@@ -167,12 +169,11 @@ impl<'a> Launch<'a> {
         let compensations = replay::compensable(&outcomes);
         let handed = replay::outermost(outcomes);
         let requests = shared.store.requests(&play.sid).await?;
-        let token = ulid::Ulid::generate().to_string();
         let settings = &shared.settings;
         let bundle_dir = bundle::unpack(&settings.bundles_dir, &version)?;
         let dir = LaunchDir::create(&settings.run_dir, &play.sid, play.launch)?;
         let order = LaunchOrder {
-            token: token.clone(),
+            token: ulid::Ulid::generate().to_string(),
             bundle_dir: bundle_dir.to_string_lossy().into_owned(),
             entry: version.bundle.entry.clone(),
             flow: version.bundle.flow.clone(),
@@ -190,28 +191,26 @@ impl<'a> Launch<'a> {
         if !withheld.is_empty() && is_first_said(shared.store.as_ref(), &play.sid).await? {
             withheld.into_iter().for_each(|why| log.note(LogLevel::Warning, why));
         }
-        Ok(Self { supervisor, play, python, declared, token, handed, files, log })
+        Ok(Self { supervisor, play, python, declared, order, handed, files, log })
     }
 
     async fn spawn(&self) -> Result<Begun<'a>, Error> {
         let shared = &self.supervisor.shared;
         let (sid, launch) = (&self.play.sid, self.play.launch);
-        let expectation = shared.span_socket.expect(&self.token, sid, launch);
+        let expectation = shared.span_socket.expect(&self.order.token, sid, launch);
         let killed_before = MemoryKills::until_now();
-        let spawned = shared.spawner.spawn(self.command(), Some((sid.clone(), launch))).await;
-        let (child, started) = spawned.map_err(Error::file("start", &self.python))?;
-        Ok(Begun { child, started, expectation, killed_before })
+        let started = self.start().await;
+        let (process, output) = started.map_err(Error::file("start", &self.python))?;
+        Ok(Begun { process, output, expectation, killed_before })
     }
 
-    async fn run(self, process: Begun<'a>, underway: &Underway) -> LaunchEnd {
+    async fn run(self, begun: Begun<'a>, underway: &Underway) -> LaunchEnd {
         let shared = &self.supervisor.shared;
         let (sid, launch) = (&self.play.sid, self.play.launch);
-        let Begun { mut child, started, mut expectation, killed_before } = process;
-        tracing::info!(play = %sid, %launch, pid = child.id(), "process started");
-        let stdout = child.stdout.take().expect("standard output is piped");
-        let stderr = child.stderr.take().expect("standard error is piped");
-        let printed = tokio::spawn(self.log.clone().pump(LogStream::Stdout, stdout));
-        let last_words = tokio::spawn(self.log.clone().pump(LogStream::Stderr, stderr));
+        let Begun { mut process, output, mut expectation, killed_before } = begun;
+        tracing::info!(play = %sid, %launch, pid = ?process.group(), "process started");
+        let printed = tokio::spawn(self.log.clone().pump(LogStream::Stdout, output.stdout));
+        let last_words = tokio::spawn(self.log.clone().pump(LogStream::Stderr, output.stderr));
 
         let mut recorder =
             Recorder::new(self.supervisor.clone(), sid.clone(), launch, self.log.clone());
@@ -224,8 +223,8 @@ impl<'a> Launch<'a> {
             }
         };
         let process = async {
-            let end = self.wait(&mut child, underway, killed_before).await;
-            drop(started);
+            let end = self.wait(&mut process, underway, killed_before).await;
+            drop(process);
             // Whatever it started and left behind goes with it.
             shared.orphans.sweep().await;
             is_gone.send_replace(true);
@@ -240,26 +239,26 @@ impl<'a> Launch<'a> {
     /// Waits for the process, and ends it when it must die or the supervisor has stopped.
     async fn wait(
         &self,
-        child: &mut Child,
+        process: &mut Process,
         underway: &Underway,
         killed_before: MemoryKills,
     ) -> ProcessEnd {
         let shared = &self.supervisor.shared;
         let grace = shared.settings.grace;
-        let group = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        let group = process.group();
         let stopped = async {
             becomes_true(shared.is_stopping.subscribe()).await;
             tokio::time::sleep(grace).await;
         };
         let ended = tokio::select! {
-            status = child.wait() => Some(status),
+            status = process.wait() => Some(status),
             () = becomes_true(underway.must_die.clone()) => None,
             () = stopped => None,
         };
         let is_asked_for = ended.is_none();
         let status = match ended {
             Some(status) => status,
-            None => terminate(child, group, grace).await,
+            None => terminate(process, group, grace).await,
         };
         signal(group, Signal::KILL);
         let exit = match status {
@@ -300,34 +299,76 @@ impl<'a> Launch<'a> {
         }
     }
 
-    fn command(&self) -> Command {
+    /// Starts the process: a fork of one that has imported everything, or an interpreter of its own.
+    async fn start(&self) -> std::io::Result<(Process, Output)> {
+        let shared = &self.supervisor.shared;
+        let (pipes, output) = Pipes::new()?;
+        let env = self.environment();
+        let cwd = &self.files.working_dir;
+        if !shared.settings.spawns_launches {
+            let key = (self.python.as_path(), &self.play.version_sid);
+            let start = || self.fork_server();
+            let order = ForkOrder { env: &env, cwd };
+            let forked =
+                shared.fork_servers.launch(key, start, &shared.spawner, &order, pipes.as_fds());
+            if let Some(forked) = forked.await {
+                return Ok((Process::Forked(forked), output));
+            }
+        }
+        let mut command = self.python(["pyhero._child"]);
+        command.envs(&env).current_dir(cwd).process_group(0);
+        pipes.lead_from(&mut command);
+        let launch = (self.play.sid.clone(), self.play.launch);
+        let (child, _started) = shared.spawner.spawn(command, Some(launch)).await?;
+        Ok((Process::Spawned { child, _started }, output))
+    }
+
+    /// The process that launches of this version are forked from.
+    fn fork_server(&self) -> Command {
+        let mut command = self.python(["pyhero._fork_server", &self.order.bundle_dir]);
         let settings = &self.supervisor.shared.settings;
-        let mut command = Command::new(&self.python);
-        command
-            // A process that dies inside of C leaves its Python stack on standard error.
-            .args(["-X", "faulthandler", "-m", "pyhero._child"])
-            .current_dir(&self.files.working_dir)
-            .env_clear()
-            .envs(environment::inherited())
-            .envs(self.declared.iter().map(|(name, value)| (name, value)))
-            .env("PYTHONUNBUFFERED", "1")
-            // Else a file in the working directory could pass itself off as a module of `pyhero`.
-            .env("PYTHONSAFEPATH", "1")
-            .env(env::PLAY_SID, self.play.sid.as_str())
-            .env(env::LAUNCH, self.play.launch.to_string())
-            .env(env::WORKFLOW_VERSION_SID, self.play.version_sid.as_str())
-            .env(env::SPAN_SOCKET, &settings.span_socket)
-            .env(env::RPC_SOCKET, &settings.rpc_socket)
-            .env(env::INPUT_FILE, &self.files.order)
-            .env(env::REPLAY_STEP_OUTPUTS_FILE, &self.files.steps)
-            .env(env::REPLAY_RESUMES_FILE, &self.files.resumes)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
+        // By this it is known to be of this supervisor, should it outlive it.
+        command.envs(common_environment()).env(env::SPAN_SOCKET, &settings.span_socket);
         command
     }
+
+    fn python<const N: usize>(&self, module_and_arguments: [&str; N]) -> Command {
+        let mut command = Command::new(&self.python);
+        // A process that dies inside of C leaves its Python stack on standard error.
+        command.args(["-X", "faulthandler", "-m"]).args(module_and_arguments);
+        command.env_clear().kill_on_drop(true);
+        command
+    }
+
+    /// Everything that the process finds in its environment.
+    fn environment(&self) -> BTreeMap<OsString, OsString> {
+        let settings = &self.supervisor.shared.settings;
+        let mut environment = BTreeMap::from_iter(common_environment());
+        environment.extend(self.declared.iter().map(|(name, value)| (name.into(), value.clone())));
+        let contract: [(&str, OsString); 8] = [
+            (env::PLAY_SID, self.play.sid.as_str().into()),
+            (env::LAUNCH, self.play.launch.to_string().into()),
+            (env::WORKFLOW_VERSION_SID, self.play.version_sid.as_str().into()),
+            (env::SPAN_SOCKET, settings.span_socket.clone().into()),
+            (env::RPC_SOCKET, settings.rpc_socket.clone().into()),
+            (env::INPUT_FILE, self.files.order.clone().into()),
+            (env::REPLAY_STEP_OUTPUTS_FILE, self.files.steps.clone().into()),
+            (env::REPLAY_RESUMES_FILE, self.files.resumes.clone().into()),
+        ];
+        environment.extend(contract.map(|(name, value)| (name.into(), value)));
+        environment
+    }
+}
+
+/// What every process of the supervisor finds in its environment.
+fn common_environment() -> impl Iterator<Item = (OsString, OsString)> {
+    let python = [
+        ("PYTHONUNBUFFERED", "1"),
+        // Else a file in the working directory could pass itself off as a module of `pyhero`.
+        ("PYTHONSAFEPATH", "1"),
+    ];
+    let inherited = environment::inherited().map(|(name, value)| (name.into(), value));
+    inherited.chain(python.map(|(name, value)| (name.into(), value.into())))
 }
 
 /// Whether nothing stands in the log of a play yet. What is said there once is said first.
@@ -395,18 +436,18 @@ async fn becomes_true(mut flag: watch::Receiver<bool>) {
 
 /// SIGTERM, and after the grace SIGKILL, for the whole process group.
 async fn terminate(
-    child: &mut Child,
+    process: &mut Process,
     group: Option<Pid>,
     grace: Duration,
 ) -> std::io::Result<ExitStatus> {
     signal(group, Signal::TERM);
     // What is stopped would not hear it.
     signal(group, Signal::CONT);
-    match timeout(grace, child.wait()).await {
+    match timeout(grace, process.wait()).await {
         Ok(status) => status,
         Err(_) => {
             signal(group, Signal::KILL);
-            child.wait().await
+            process.wait().await
         }
     }
 }

@@ -28,6 +28,9 @@ mod procfs;
 mod span_socket;
 mod spawner;
 
+mod fork_server;
+mod process;
+
 mod inspect;
 
 mod error;

@@ -14,6 +14,7 @@ use hero_store::{Batch, PageQuery, PlayQuery, Store, Write};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::decide::writes_of;
+use crate::fork_server::ForkServers;
 use crate::orphans::Orphans;
 use crate::output::LogSizes;
 use crate::span_socket::SpanSocket;
@@ -39,6 +40,9 @@ pub struct Settings {
     pub python: Option<PathBuf>,
     /// How long a process has between SIGTERM and SIGKILL.
     pub grace: Duration,
+    /// Whether each launch gets an interpreter of its own, instead of a fork of one that has imported
+    /// what it needs.
+    pub spawns_launches: bool,
 }
 
 /// A play to start.
@@ -94,6 +98,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) spawner: Spawner,
     pub(crate) orphans: Arc<Orphans>,
+    pub(crate) fork_servers: ForkServers,
     pub(crate) span_socket: SpanSocket,
     pub(crate) log_sizes: LogSizes,
     pub(crate) process_slots: Semaphore,
@@ -124,6 +129,7 @@ impl Supervisor {
                 settings,
                 store,
                 spawner: Spawner::start(),
+                fork_servers: ForkServers::default(),
                 orphans,
                 span_socket,
                 log_sizes: LogSizes::default(),
