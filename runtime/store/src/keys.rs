@@ -243,6 +243,27 @@ pub(crate) fn listed_due(suffix: &[u8]) -> Option<Due> {
     Some(Due { at: moment(u64::from_be_bytes(*at)), play, request })
 }
 
+/// The kinds of records that a play is whole without: spans, log lines, versions and workflows.
+pub(crate) const DISPENSABLE: [&[u8]; 4] = [b"s", b"l", b"v", b"w"];
+
+/// The play that a key names: whose record it is, or which play is listed.
+pub(crate) fn play_of(key: &[u8]) -> Option<PlaySid> {
+    match key {
+        [b'p' | b't' | b'r' | b'o' | b's' | b'l', rest @ ..] => {
+            Parts(rest).text().map(PlaySid::new)
+        }
+        [b'x', b'a', rest @ ..] => listed_play(rest),
+        [b'x', b's' | b'w' | b'p', rest @ ..] => {
+            let mut parts = Parts(rest);
+            parts.text()?;
+            listed_play(parts.0)
+        }
+        [b'x', b'o', rest @ ..] => Some(listed_request(rest)?.0),
+        [b'x', b'd', rest @ ..] => Some(listed_due(rest)?.play),
+        _ => None,
+    }
+}
+
 /// What the keys of everything begin with that is a play's alone and no entry of a list.
 pub(crate) fn parts(sid: &PlaySid) -> [Vec<u8>; 6] {
     [play(sid), tally(sid), requests(sid), outcomes(sid), spans(sid), logs(sid)]

@@ -24,4 +24,5 @@ pub use api::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, Store, Write
 pub use engine::{Changes, Engine, Pair};
 pub use keyed_store::KeyedStore;
 pub use memory_store::{MemoryEngine, MemoryStore};
+pub use sled_store::doctor;
 pub use sled_store::{SledEngine, SledStore};

@@ -8,6 +8,7 @@
 
 mod blobs;
 mod directory;
+pub mod doctor;
 mod guarded;
 mod head;
 mod lock;

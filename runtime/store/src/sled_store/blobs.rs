@@ -124,27 +124,18 @@ impl Blobs {
         }
     }
 
-    /// The files of all blobs. Those that a crash left unfinished are removed.
+    /// The files of all blobs, and of those that a crash left unfinished.
     pub(super) fn files(&self) -> Result<Vec<PathBuf>, Error> {
         let mut files = Vec::new();
         for shard in names_in(&self.dir)? {
-            for path in names_in(&shard)? {
-                match path.extension() {
-                    Some(_) => remove_unneeded(&path),
-                    None => files.push(path),
-                }
-            }
+            files.extend(names_in(&shard)?);
         }
         Ok(files)
     }
 
-    /// Removes those files that none of the names stands for.
-    pub(super) fn sweep(&self, files: Vec<PathBuf>, names: &HashSet<BlobName>) {
-        let named: HashSet<_> = names.iter().map(BlobName::hex).collect();
-        let is_named = |path: &Path| {
-            path.file_name().and_then(|name| name.to_str()).is_some_and(|name| named.contains(name))
-        };
-        for path in files.into_iter().filter(|path| !is_named(path)) {
+    /// Removes files of blobs that nothing needs.
+    pub(super) fn sweep(files: Vec<PathBuf>) {
+        for path in files {
             tracing::info!(path = %path.display(), "removing a blob that nothing names");
             remove_unneeded(&path);
         }
@@ -175,7 +166,7 @@ impl Blobs {
 }
 
 /// What a directory holds; nothing where there is none.
-fn names_in(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn names_in(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -192,6 +183,15 @@ fn remove_unneeded(path: &Path) {
         // It only takes space.
         tracing::warn!(path = %path.display(), %error, "a file is left that nothing needs");
     }
+}
+
+/// Those of the files of blobs that none of the names stands for.
+pub(super) fn unnamed(files: Vec<PathBuf>, names: &HashSet<BlobName>) -> Vec<PathBuf> {
+    let named: HashSet<_> = names.iter().map(BlobName::hex).collect();
+    let is_named = |path: &Path| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| named.contains(name))
+    };
+    files.into_iter().filter(|path| !is_named(path)).collect()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -84,7 +84,7 @@ fn try_open(dir: &Path) -> Result<SledEngine, Error> {
 
 /// Creates the directory where it is missing. It holds what users gave and got, so it is its owner's
 /// alone, also where someone created it before.
-fn create_private(dir: &Path) -> Result<(), Error> {
+pub(super) fn create_private(dir: &Path) -> Result<(), Error> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700).create(dir).map_err(io_error("create", dir))?;
     let private = Permissions::from_mode(0o700);
@@ -92,7 +92,7 @@ fn create_private(dir: &Path) -> Result<(), Error> {
 }
 
 /// The number in `format`; None where the store was never completely created.
-fn read_format(dir: &Path) -> Result<Option<u32>, Error> {
+pub(super) fn read_format(dir: &Path) -> Result<Option<u32>, Error> {
     let path = dir.join("format");
     let content = match fs::read(&path) {
         Ok(content) => content,
@@ -116,17 +116,30 @@ fn write_format(dir: &Path) -> Result<(), Error> {
     sync_dir(dir)
 }
 
-/// Removes what keeps sled from opening and what it can do without: snapshots that a kill inside an
-/// earlier open or a full disk left half written, snapshots that are damaged (sled makes another one
-/// of its log), and a `conf` that is not what it would write anew.
-fn heal(sled_dir: &Path) -> Result<(), Error> {
-    let entries = match fs::read_dir(sled_dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io_error("list", sled_dir)(error)),
-    };
-    for entry in entries {
-        let path = entry.map_err(io_error("list", sled_dir))?.path();
+/// Refuses a directory that is not there or that a newer version wrote.
+pub(super) fn check_format(dir: &Path) -> Result<(), Error> {
+    fs::metadata(dir).map_err(io_error("read", dir))?;
+    match read_format(dir) {
+        Ok(_) | Err(Error::Damaged { .. }) => Ok(()),
+        Err(other) => Err(other),
+    }
+}
+
+/// Removes what keeps sled from opening and what it can do without.
+pub(super) fn heal(sled_dir: &Path) -> Result<(), Error> {
+    for path in in_sleds_way(sled_dir)? {
+        tracing::warn!(path = %path.display(), "removing a damaged file that sled makes anew");
+        fs::remove_file(&path).map_err(io_error("remove", &path))?;
+    }
+    Ok(())
+}
+
+/// What keeps sled from opening and what it can do without: snapshots that a kill inside an earlier
+/// open or a full disk left half written, snapshots that are damaged (sled makes another one of its
+/// log), and a `conf` that is not what it would write anew.
+pub(super) fn in_sleds_way(sled_dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for path in blobs::names_in(sled_dir)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_in_the_way = match &*name {
             "conf" => !reads_as(&path, |content| content.starts_with(SLED_CONF))?,
@@ -135,11 +148,10 @@ fn heal(sled_dir: &Path) -> Result<(), Error> {
             _ => false,
         };
         if is_in_the_way {
-            tracing::warn!(path = %path.display(), "removing a damaged file that sled makes anew");
-            fs::remove_file(&path).map_err(io_error("remove", &path))?;
+            found.push(path);
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 fn reads_as(path: &Path, is_right: impl FnOnce(&[u8]) -> bool) -> Result<bool, Error> {
@@ -154,7 +166,7 @@ fn is_whole_snapshot(content: &[u8]) -> bool {
         && crc32fast::hash(body) == u32::from_le_bytes(*checksum)
 }
 
-fn open_sled(sled_dir: &Path) -> Result<sled::Db, Error> {
+pub(super) fn open_sled(sled_dir: &Path) -> Result<sled::Db, Error> {
     let config = sled::Config::new().path(sled_dir).cache_capacity(CACHE_BYTES);
     let waiting_ends = Instant::now() + Duration::from_secs(RELEASE_SECONDS_MAX);
     loop {
@@ -198,7 +210,8 @@ fn checked_sums(tree: &sled::Db, sled_dir: &Path, head: &Head) -> Result<Sums, E
 fn sweep_blobs(engine: &SledEngine) -> Result<(), Error> {
     let files = engine.blobs.files()?;
     if files.len() as u64 > engine.sums().n_blobs {
-        engine.blobs.sweep(files, &sums::blob_names(&engine.tree, &engine.sled_dir)?);
+        let names = sums::blob_names(&engine.tree, &engine.sled_dir)?;
+        Blobs::sweep(blobs::unnamed(files, &names));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! tree, never newer, and then proves less.
 
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -32,19 +33,24 @@ impl Head {
         Ok(Self { file, path })
     }
 
+    /// How many writes were noted in a directory; None where none were.
+    pub(super) fn noted(dir: &Path) -> Result<Option<u64>, Error> {
+        let path = dir.join("head");
+        match File::open(&path) {
+            Ok(file) => Self { file, path }.read(),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error("open", &path)(error)),
+        }
+    }
+
     /// Refuses a tree that has come to less than was noted. Without a note any tree will do.
     pub(super) fn check(&self, n_writes: u64) -> Result<(), Error> {
-        let length = self.file.metadata().map_err(io_error("read", &self.path))?.len();
-        if length == 0 {
-            return Ok(());
-        }
-        match self.read() {
-            Some(n_noted) if n_noted <= n_writes => Ok(()),
-            Some(n_noted) => Err(damaged(
+        match self.read()? {
+            Some(n_noted) if n_noted > n_writes => Err(damaged(
                 "the tree",
                 format!("of {n_noted} acknowledged writes it holds the first {n_writes}"),
             )),
-            None => Err(damaged("the count of writes", "it does not read")),
+            _ => Ok(()),
         }
     }
 
@@ -62,12 +68,21 @@ impl Head {
         self.file.sync_all().map_err(io_error("sync", &self.path))
     }
 
-    fn read(&self) -> Option<u64> {
+    /// What is noted; None where nothing is yet.
+    fn read(&self) -> Result<Option<u64>, Error> {
+        let length = self.file.metadata().map_err(io_error("read", &self.path))?.len();
+        if length == 0 {
+            return Ok(None);
+        }
         let mut note = [0; NOTE_BYTES];
-        self.file.read_exact_at(&mut note, 0).ok()?;
-        let (count, checksum) = note.split_first_chunk()?;
-        (crc32fast::hash(count).to_be_bytes() == checksum).then_some(u64::from_be_bytes(*count))
+        let count = self.file.read_exact_at(&mut note, 0).ok().and_then(|()| count_in(&note));
+        count.map(Some).ok_or_else(|| damaged("the count of writes", "it does not read"))
     }
+}
+
+fn count_in(note: &[u8]) -> Option<u64> {
+    let (count, checksum) = note.split_first_chunk()?;
+    (crc32fast::hash(count).to_be_bytes() == checksum).then_some(u64::from_be_bytes(*count))
 }
 
 fn damaged(record: &str, reason: impl Into<String>) -> Error {

@@ -1,7 +1,7 @@
 //! One process at a time: the lock file of a directory.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 use super::io_error;
@@ -31,6 +31,21 @@ impl DirectoryLock {
         }
         sign(&mut file).map_err(io_error("write", &path))?;
         Ok(Self(file))
+    }
+}
+
+/// Who has a directory open; None where nobody has. It changes nothing.
+pub(super) fn holder_of(dir: &Path) -> Result<Option<String>, Error> {
+    let path = dir.join("lock");
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("open", &path)(error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(holder(file))),
+        Err(TryLockError::Error(error)) => Err(io_error("lock", &path)(error)),
     }
 }
 

@@ -23,11 +23,28 @@ pub(super) const TO_OPEN: Reserve = Reserve { bytes: 8 << 20, part_of_disk: 16 }
 /// # Errors
 /// [`Error::NoSpace`].
 pub(super) fn check(dir: &Path, reserve: Reserve) -> Result<(), Error> {
+    let (free_bytes, disk_bytes) = room_in(dir)?;
+    require(dir, free_bytes, reserve.bytes.min(disk_bytes / reserve.part_of_disk))
+}
+
+/// Whether so many bytes are free.
+///
+/// # Errors
+/// [`Error::NoSpace`].
+pub(super) fn check_for(dir: &Path, needed_bytes: u64) -> Result<(), Error> {
+    require(dir, room_in(dir)?.0, needed_bytes)
+}
+
+/// How many bytes are free, and how many there are.
+fn room_in(dir: &Path) -> Result<(u64, u64), Error> {
     let disk =
         rustix::fs::statvfs(dir).map_err(|error| io_error("ask for room in", dir)(error.into()))?;
     let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
     let disk_bytes = disk.f_blocks.saturating_mul(disk.f_frsize);
-    let needed_bytes = reserve.bytes.min(disk_bytes / reserve.part_of_disk);
+    Ok((free_bytes, disk_bytes))
+}
+
+fn require(dir: &Path, free_bytes: u64, needed_bytes: u64) -> Result<(), Error> {
     if free_bytes < needed_bytes {
         return Err(Error::NoSpace { dir: dir.to_owned(), free_bytes, needed_bytes });
     }

@@ -126,6 +126,34 @@ impl Content {
         verdict
     }
 
+    /// Holds a repaired store against this: a play is there as it was written, or it is not there at
+    /// all and, unless no trace of it was left, in quarantine. Returns how many are there.
+    pub(crate) async fn check_repaired(&self, store: &dyn Store, quarantined: &[PlaySid]) -> usize {
+        let mut n_kept = 0;
+        for (sid, written) in &self.plays {
+            let Some(read) = store.play(sid).await.expect("a repaired store is whole") else {
+                continue;
+            };
+            assert!(!quarantined.contains(sid), "{sid} is both kept and in quarantine");
+            n_kept += 1;
+            // What has ended does nothing any more, even where it is not the latest of it.
+            assert!(read == *written || read.status.is_ended(), "play {sid}");
+            let outcomes = store.outcomes(sid).await.expect("a repaired store is whole");
+            let outcomes: BTreeMap<_, _> = outcomes
+                .into_iter()
+                .map(|record| (record.key.as_str().to_owned(), record))
+                .collect();
+            assert_eq!(Some(&outcomes), self.outcomes.get(sid), "outcomes of {sid}");
+            let requests = store.requests(sid).await.expect("a repaired store is whole");
+            let requests: BTreeMap<_, _> = requests
+                .into_iter()
+                .map(|request| (request.id.as_str().to_owned(), request))
+                .collect();
+            assert_eq!(Some(&requests), self.requests.get(sid), "requests of {sid}");
+        }
+        n_kept
+    }
+
     async fn check_lists(&self, store: &dyn Store, verdict: &mut Verdict) {
         let all = PageQuery { cursor: None, limit: usize::MAX };
         for status in PlayStatus::ALL.map(Some).into_iter().chain([None]) {
