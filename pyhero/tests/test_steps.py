@@ -209,17 +209,20 @@ def test_an_exception_is_the_same_on_the_first_run_and_on_replay(
     assert first.stdout == "fails\n" + second.stdout
 
 
-def test_an_unhandled_exception_fails_the_launch_and_tells_where(supervisor: Supervisor) -> None:
-    supervisor.write("""
+@pytest.mark.parametrize(("word", "call"), [("def", "fails()"), ("async def", "await fails()")])
+def test_an_unhandled_exception_fails_the_launch_and_tells_where(
+    supervisor: Supervisor, word: str, call: str
+) -> None:
+    supervisor.write(f"""
     from pyhero import flow
 
     @flow
-    def fails() -> None:
+    {word} fails() -> None:
         raise ValueError("no")
 
     @flow
-    def main() -> None:
-        fails()
+    {word} main() -> None:
+        {call}
     """)
     for launch in (supervisor.launch(), supervisor.launch()):
         assert launch.code == 1
@@ -227,6 +230,7 @@ def test_an_unhandled_exception_fails_the_launch_and_tells_where(supervisor: Sup
         assert "raise ValueError" in launch.error["traceback"], "also on replay"
         assert "ValueError: no" in launch.stderr
         assert "_step.py" not in launch.stderr
+        assert "During handling" not in launch.stderr and "StopIteration" not in launch.stderr
 
 
 @pytest.mark.parametrize("how", ["raise KeyboardInterrupt", "raise SystemExit(3)", "import os; os._exit(3)"])

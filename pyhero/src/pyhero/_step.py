@@ -52,12 +52,10 @@ def run(
 
 
 def _run(step: Step, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    life, answer = step.life(), None
-    while True:
-        try:
-            act = life.send(answer)
-        except StopIteration as end:
-            return step.opened(end.value)
+    life = step.life()
+    act = _next_act(life, None)
+    while not isinstance(act, Ended):
+        answer = None
         if isinstance(act, RunBody):
             with Body(step, act.frame) as body:
                 body.returned(function(*args, **kwargs))
@@ -66,19 +64,20 @@ def _run(step: Step, function: Callable[..., Any], args: Any, kwargs: Any) -> An
             step.play.journal.request(act.event)
         else:
             time.sleep(act.seconds)
+        act = _next_act(life, answer)
+    return step.opened(act)
 
 
 async def _run_async(step: Step, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     from ._acks import acknowledged, open_step
-    from ._tasks import within
+    from ._tasks import sleep, within
 
     life = step.life()
-    try:
-        act = next(life)
-    except StopIteration as end:
-        return step.opened(end.value)
+    act = _next_act(life, None)
+    if isinstance(act, Ended):
+        return step.opened(act)
     with open_step(step.play):
-        while True:
+        while not isinstance(act, Ended):
             answer = None
             if isinstance(act, RunBody):
                 with Body(step, act.frame) as body:
@@ -87,13 +86,18 @@ async def _run_async(step: Step, function: Callable[..., Any], args: Any, kwargs
             elif isinstance(act, Remember):
                 await acknowledged(step.play.journal, act.event)
             else:
-                import asyncio
+                await sleep(act.seconds)
+            act = _next_act(life, answer)
+    return step.opened(act)
 
-                await asyncio.sleep(act.seconds)
-            try:
-                act = life.send(answer)
-            except StopIteration as end:
-                return step.opened(end.value)
+
+def _next_act(life: Life, answer: Ended | None) -> Act | Ended:
+    """What the step asks for next, or how it ended."""
+    try:
+        return life.send(answer)
+    except StopIteration as end:
+        ended: Ended = end.value
+        return ended
 
 
 class Ended(NamedTuple):

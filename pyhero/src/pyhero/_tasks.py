@@ -1,4 +1,4 @@
-"""Limits of time in an event loop."""
+"""Time in an event loop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 T = TypeVar("T")
+
+sleep = asyncio.sleep
 
 
 async def within(seconds: float | None, timeout: Exception | None, awaitable: Awaitable[T]) -> T:
