@@ -13,7 +13,7 @@ pub fn outermost(records: Vec<OutcomeRecord>) -> Vec<OutcomeRecord> {
 }
 
 fn lies_under(completed: &HashSet<String>, path: &str) -> bool {
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    let ends = path.match_indices(['/', '[']).map(|(at, _)| at).chain([path.len()]);
     ends.into_iter().any(|end| completed.contains(&path[..end]))
 }
 
@@ -79,10 +79,13 @@ mod tests {
             record("main", "outer", "aaaaaaaa1111"),
             record("main/outer:aaaaaaaa", "inner", "bbbbbbbb1111"),
             record("main/outer:aaaaaaaa/inner:bbbbbbbb", "innermost", "cccccccc1111"),
+            record("main/outer:aaaaaaaa[0]", "branch", "ffffffff1111"),
+            record("main/outer:aaaaaaaa[1][2]/inner:bbbbbbbb", "nested", "gggggggg1111"),
             record("main/open:dddddddd", "done", "eeeeeeee1111"),
+            record("main[0]", "beside", "hhhhhhhh1111"),
         ]);
         let names: Vec<_> = kept.iter().map(|record| record.name.as_str()).collect();
-        assert_eq!(names, ["outer", "done"]);
+        assert_eq!(names, ["outer", "done", "beside"]);
     }
 
     #[test]
