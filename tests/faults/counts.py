@@ -28,6 +28,7 @@ POINTS = faults(100, 1_000_000)
 POINT_ROUNDS = faults(1, 20)
 """How often at each."""
 CHILD_DEATHS = faults(60, 2_000)
+EXIT_CODES = faults(50, 256)
 KILLS_BEFORE_ACK = faults(50, 1_000)
 KILLS_BEHIND_ACK = faults(50, 1_000)
 KILLS_OF_BOTH = faults(20, 300)

@@ -130,6 +130,6 @@ def all_items(socket: Path, method: str, **params: Json) -> Iterator[Json]:
         page = rpc.call(socket, method, limit=1_000, **params, **cursor)
         yield from page["items"]
         # A list of log lines always has a next cursor, for what is still to come.
-        if not page.get("has_more", "next_cursor" in page):
+        if not page.get("has_more", page.get("next_cursor")):
             return
         cursor = {"cursor": page["next_cursor"]}

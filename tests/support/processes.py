@@ -31,11 +31,14 @@ def kill_all(home: Path) -> None:
     kill(belonging_to(home))
 
 
-def kill(pids: list[int]) -> None:
-    """Ends these processes, in this order."""
+def kill(pids: list[int], by: signal.Signals = signal.SIGKILL) -> int:
+    """Ends these processes, in this order; returns how many were still there."""
+    n_killed = 0
     for pid in pids:
         with suppress(ProcessLookupError):  # It may end by itself meanwhile.
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, by)
+            n_killed += 1
+    return n_killed
 
 
 def _parent_of(pid: int) -> int | None:
