@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hero_schema::StepKey;
+use hero_schema::SpanId;
 use hero_schema::frame::StepOutput;
 use tokio::time::{Instant, sleep_until};
 
@@ -19,9 +19,9 @@ impl Deadlines {
         }
     }
 
-    /// A step has ended.
-    pub(crate) fn forget(&mut self, step: &StepKey) {
-        self.0.retain(|(_, output)| output.key != *step);
+    /// A span has ended: its step has, or stands at a pause.
+    pub(crate) fn forget(&mut self, span: &SpanId) {
+        self.0.retain(|(_, output)| output.span_id != *span);
     }
 
     /// Returns the outcome of the first step whose time is over, once it is; dropped before that, it
@@ -35,5 +35,38 @@ impl Deadlines {
             }
             None => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hero_schema::{Json, Outcome, StepKey, Timestamp};
+
+    use super::*;
+
+    fn output(span: &str) -> StepOutput {
+        StepOutput {
+            key: StepKey::new(span),
+            parent_path: "main".into(),
+            name: "step".into(),
+            arguments_hash: String::new(),
+            source_hash: String::new(),
+            span_id: SpanId::new(span),
+            outcome: Outcome::Returned(Json::null()),
+            at: Timestamp(0),
+            compensable: false,
+            plan: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_deadline_of_an_open_span_passes() {
+        let mut deadlines = Deadlines::default();
+        deadlines.set(30_000, output("last"));
+        deadlines.set(1, output("ended"));
+        deadlines.set(20_000, output("first"));
+        deadlines.forget(&SpanId::new("ended"));
+        assert_eq!(deadlines.passed().await.span_id, SpanId::new("first"));
+        assert_eq!(deadlines.passed().await.span_id, SpanId::new("last"));
     }
 }

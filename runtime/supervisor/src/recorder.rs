@@ -277,7 +277,6 @@ impl Recorder {
 
     /// The outcome of a step and the end of its span.
     fn ended_step(&mut self, seq: u64, step: StepOutput) -> Batch {
-        self.deadlines.forget(&step.key);
         let (status, error) = match &step.outcome {
             Outcome::Returned(_) => (SpanStatus::Ok, None),
             Outcome::Raised(raised) => (SpanStatus::Failed, Some(raised.clone())),
@@ -334,6 +333,7 @@ impl Recorder {
         at: Timestamp,
         error: Option<Raised>,
     ) -> Option<Span> {
+        self.deadlines.forget(span_id);
         let index = self.open_spans.iter().rposition(|span| span.span_id == *span_id)?;
         self.add_cost(index);
         let span = self.open_spans.remove(index);
