@@ -59,6 +59,25 @@ impl Content {
         }
     }
 
+    /// Whether both hold the same plays with all that they remember.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.plays == other.plays
+            && self.outcomes == other.outcomes
+            && self.requests == other.requests
+    }
+
+    /// How much it is, in a line.
+    pub(crate) fn summary(&self) -> String {
+        let plays = self.plays.values().map(|play| {
+            let n_outcomes = self.outcomes.get(&play.sid).map_or(0, BTreeMap::len);
+            format!(
+                "{} ({}, revision {}, {n_outcomes} outcomes)",
+                play.sid, play.status, play.revision
+            )
+        });
+        plays.collect::<Vec<_>>().join(", ")
+    }
+
     /// Plays in every status, with steps large and small, questions open and answered.
     pub(crate) async fn fill(&mut self, store: &dyn Store, n_plays: usize) {
         let version = samples::version("v1", &"pass\n".repeat(2000));

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
 pub(crate) mod content;
+pub(crate) mod writer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
