@@ -1,0 +1,1 @@
+"""This project, driven through its installed programs."""
