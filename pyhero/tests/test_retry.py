@@ -458,6 +458,34 @@ def test_the_timeout_of_a_step_covers_its_attempts_and_waits(supervisor: Supervi
     ]
 
 
+PAUSES_IN_TIME = """
+import asyncio
+from pyhero import Retry, flow
+
+@flow(timeout=30, retry=Retry(on=ValueError, timeout=20))
+{word} asks() -> int:
+    return flow.pause("q")
+
+@flow(timeout=30, retry=Retry(on=ValueError, wait_initial=10))
+{word} waits() -> int:
+    raise ValueError
+
+@flow
+{word} main() -> list:
+    return {call}flow.parallel(asks, waits)
+"""
+
+
+@pytest.mark.parametrize(("word", "call"), [("def", ""), ("async def", "await ")])
+def test_a_pause_stops_the_clock_while_siblings_run_on(supervisor: Supervisor, word: str, call: str) -> None:
+    supervisor.write(PAUSES_IN_TIME.format(word=word, call=call))
+    launch = supervisor.launch()
+    assert launch.code == 75, launch.stderr
+    limited = {deadline["output"]["span_id"] for deadline in launch.of("step_deadline")}
+    ended = {end["span_id"] for end in launch.of("span_end") if end["status"] == "paused"}
+    assert limited == ended and len(limited) == 3
+
+
 def test_the_timeout_of_a_root_flow_is_that_of_the_play(supervisor: Supervisor) -> None:
     supervisor.write("""
     from datetime import timedelta

@@ -143,13 +143,23 @@ def _run_threads(together: _Together, limit: int) -> None:
     n_threads = min(limit, len(together.branches))
     threads = [threading.Thread(target=work, name=f"pyhero-branch-{n}") for n in range(n_threads)]
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
+        for thread in _started(threads):
             thread.join()
     except BaseException:  # such as Ctrl-C: what has begun goes on, nothing more begins
         is_abandoned = True
         raise
+
+
+def _started(threads: list[threading.Thread]) -> list[threading.Thread]:
+    """Those that could be started; the machine may have no room for more."""
+    for n, thread in enumerate(threads):
+        try:
+            thread.start()
+        except RuntimeError:
+            if n == 0:
+                raise
+            return threads[:n]
+    return threads
 
 
 def _run_tasks(together: _Together, limit: int | None) -> Coroutine[Any, Any, list[Any]]:

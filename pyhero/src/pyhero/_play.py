@@ -12,6 +12,8 @@ from collections import Counter
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from . import _wire
+
 if TYPE_CHECKING:
     from asyncio import Future
     from types import FrameType
@@ -107,10 +109,12 @@ class Frame:
     Attributes:
         attempt: Which attempt at its step this is, counted from 1; None where there is only one.
         may_pause: Whether the body may be entered again.
+        is_limited: Whether it runs out of time should its span stay open.
     """
 
     __slots__ = (
         "attempt",
+        "is_limited",
         "may_pause",
         "occurrences",
         "parent",
@@ -138,6 +142,7 @@ class Frame:
         self.occurrences = occurrences
         self.attempt: int | None = None
         self.may_pause = True
+        self.is_limited = False
         self.paused_in: list[Branch] = []
 
     def block(self, span_id: str) -> Frame:
@@ -226,6 +231,13 @@ class Play:
             place.paused_in.append(branch)
             place = place.parent
         return Paused()
+
+    def stop_clock(self, *frames: Frame) -> None:
+        """Shows these calls as paused where time runs for them: it must not while their siblings run on."""
+        for frame in frames:
+            if frame.is_limited:
+                self.journal.send(_wire.span_end(frame.span_id, "paused"))
+                frame.is_limited = False
 
     def check_not_paused(self, frame: Frame) -> None:
         """Raises the pause again where this code can only run because someone swallowed it.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import _outcome, _wire
 from ._durations import WAIT_IN_PROCESS_SECONDS_MAX, micros, seconds_of
 from ._errors import DefinitionError, StepInterrupted
-from ._play import has_event_loop
+from ._play import Paused, has_event_loop
 from ._step import CANCEL_GRACE_SECONDS, Ended, Remember, Wait, run_body
 
 if TYPE_CHECKING:
@@ -219,5 +219,10 @@ def _waited(step: Step, n: int, retry: Retry, limit: _Limit) -> Generator[Act, E
     from ._pause import Request
 
     request = Request(step.play, "retry", "retry", step.frame, n)
-    if request.answer() is None:
+    if request.answer() is not None:
+        return
+    try:
         request.ask(timeout_micros=micros(wait), default="null")
+    except Paused:
+        step.play.stop_clock(step.frame)
+        raise

@@ -264,6 +264,7 @@ class Step:
         """Has this outcome stored, and the launch ended, should the span be open for longer."""
         event = self.output_event(_outcome.raised(timeout))
         self.play.journal.send(_wire.step_deadline(micros(seconds + grace_seconds), event))
+        self.frame.is_limited = True
 
     def timed_out(self, what: str, seconds: float) -> StepTimeout:
         """The exception that tells of it."""
@@ -303,9 +304,10 @@ class Body:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         _play.current_frame.reset(self._token)
-        if isinstance(error, Paused):
-            return False
-        if self._frame.paused_in:
+        if isinstance(error, Paused) or self._frame.paused_in:
+            self._step.play.stop_clock(self._frame, self._step.frame)
+            if isinstance(error, Paused):
+                return False
             # The body goes on from its pause once that is answered; what it made without is worth nothing.
             raise Paused()
         if isinstance(error, Exception):
