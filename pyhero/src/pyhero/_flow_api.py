@@ -82,12 +82,14 @@ class FlowApi:
                 process end in the middle, `StepInterrupted` is raised instead of running it again. Such a
                 step cannot pause. None runs it again after a crash, and remembers what it raises.
             timeout: Seconds (or a `timedelta`). A step that takes longer, all attempts and waits between them
-                included, raises `StepTimeout`; whatever it hangs in, its process is ended. A pause in it
-                stops the clock. A play of the flow that takes longer from its first launch on, pauses
-                included, ends as ``timed_out``. None sets no limit.
-            compensate: Undoes the step: called with its output when the root flow fails later, an exception
-                having left it. The undos of all completed steps run in reverse order. Each is a step: it is
-                remembered, and may pause. One that raises is recorded and the others still run; then the
+                included, raises `StepTimeout`. Whatever it hangs in, the process is ended and the play goes
+                on in another one, where other steps that were under way run again; an async step is
+                cancelled first, and has a second to unwind. A pause in it stops the clock. A play of the
+                flow that takes longer from its first launch on, pauses included, ends as ``timed_out``.
+                None sets no limit.
+            compensate: Undoes the step: called with its output should an exception leave the root flow. The
+                undos of all completed steps run one by one, the step that completed last first. Each is
+                remembered, and may pause; one that raises is recorded and the others still run. Then the
                 play fails with the exception of the flow. A play that is cancelled or runs out of time is
                 not undone.
             memory: The address space that the process of a play of this flow may take: bytes, or text such
