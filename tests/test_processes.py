@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from support import processes
-from support.hero import Hero, Server
+from support.hero import Hero, Json, Server, items
 from support.waiting import eventually
 
 GRACE_SECONDS = 5.0
@@ -120,7 +122,7 @@ def test_a_process_without_environment_is_found_too(server: Server) -> None:
 
 def test_orphans_that_end_while_their_launch_goes_on_are_reaped(server: Server) -> None:
     hero = server.hero
-    server.start("""
+    play = server.start("""
     import subprocess
 
     @flow
@@ -128,11 +130,13 @@ def test_orphans_that_end_while_their_launch_goes_on_are_reaped(server: Server) 
         command = "(setsid true >/dev/null & echo $!)"
         pids = [int(subprocess.check_output(command, shell=True)) for _ in range(5)]
         mark(" ".join(["dead", *map(str, pids)]))
-        wait_for("never")
-    """)
+        wait_for("reaped")
+    """)["sid"]
     pids = started(hero, "dead")
     server.ended(server.start("@flow\ndef ends():\n    pass\n")["sid"])
     eventually(lambda: not exist(pids), "the dead to be reaped")
+    hero.touch("reaped")
+    assert server.ended(play)["status"] == "success"
 
 
 def test_a_server_ends_what_an_earlier_one_left_when_it_was_killed(hero: Hero) -> None:
@@ -225,15 +229,29 @@ def test_launches_that_do_not_want_to_end_end_within_the_grace(server: Server) -
         assert server.call("play_cancel", play_sid=play)["status"] == "cancelled"
     left = [pid for how in HARD for pid in pids[how]]
     eventually(lambda: not exist(left), f"them to be gone ({pids})", GRACE_SECONDS + 10)
-    eventually(lambda: len(descendants_of(server.process.pid)) == 1, "only the sibling to be left")
-    (of_the_sibling,) = descendants_of(server.process.pid)
+    eventually(lambda: len(of_launches(server)) == 1, "only the sibling to be left")
+    (of_the_sibling,) = of_launches(server)
     n_counted = len(hero.marks())
     eventually(lambda: len(hero.marks()) > n_counted, "the sibling to go on")
     assert processes.is_alive(of_the_sibling)
     hero.touch("enough")
     play = server.ended(sibling)
     assert (play["status"], play["launch"]) == ("success", 1)
-    assert descendants_of(server.process.pid) == []
+    assert of_launches(server) == []
+
+
+def of_launches(server: Server) -> list[int]:
+    """The processes below the server, dead or alive, but for those that wait to become a launch."""
+    return [pid for pid in descendants_of(server.process.pid) if not is_ready(pid)]
+
+
+def is_ready(pid: int) -> bool:
+    """Whether it is a fork server, or a fork of one that has no play yet."""
+    try:
+        command, name = (Path(f"/proc/{pid}/{file}").read_text() for file in ("cmdline", "comm"))
+    except OSError:  # It has gone meanwhile.
+        return True
+    return "pyhero._fork_server" in command and not name.startswith("hero:")
 
 
 def descendants_of(parent: int) -> list[int]:
@@ -248,3 +266,179 @@ def descendants_of(parent: int) -> list[int]:
     for above in found:
         found += [pid for pid, its_parent in parents.items() if its_parent == above]
     return found[1:]
+
+
+# --- What a process died of ------------------------------------------------------------------------
+
+DEATHS = [
+    ("ctypes.string_at(0)", "was killed by SIGSEGV (signal 11)"),
+    ("os.abort()", "was killed by SIGABRT (signal 6)"),
+    ("os.kill(os.getpid(), signal.SIGKILL)", "was killed by SIGKILL (signal 9)"),
+    ("os.kill(os.getpid(), signal.SIGXCPU)", "used up the processor time it may have (RLIMIT_CPU)"),
+    ("writes_too_much()", "wrote a larger file than it may (RLIMIT_FSIZE)"),
+    ("os._exit(7)", "exited 7"),
+]
+
+
+@pytest.mark.parametrize(("death", "cause"), DEATHS, ids=[row[0] for row in DEATHS])
+def test_the_cause_of_a_death_is_told_exactly_and_everywhere(server: Server, death: str, cause: str) -> None:
+    play = server.start(f"""
+    import ctypes, resource, signal
+
+    def writes_too_much():
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+        open("large", "w").write("x" * 100)
+
+    @flow
+    def innermost() -> None:
+        print("my last words", file=sys.stderr, flush=True)
+        {death}
+
+    @flow
+    def dies() -> None:
+        innermost()
+    """)["sid"]
+    failure = server.ended(play)["error"]
+    assert failure["kind"] == "crashed" and cause in failure["message"]
+    assert "my last words" in failure["exception"]["traceback"]
+    spans = items(server.call("play_spans", play_sid=play))
+    last = [span for span in spans if span["launch"] == 4]
+    assert {span["name"] for span in last} == {"dies", "innermost"}
+    for span in last:
+        assert span["status"] == "failed"
+        assert span["error"]["class"] == "hero_logic:ProcessDied" and cause in span["error"]["message"]
+    assert [line for line in log(server, play) if line["stream"] == "supervisor" and cause in line["text"]]
+
+
+@pytest.mark.parametrize("death", ["ctypes.string_at(0)", "os.abort()"])
+def test_a_death_inside_of_c_leaves_its_python_stack(server: Server, death: str) -> None:
+    play = server.start(f"""
+    import ctypes
+
+    def goes_down(depth: int) -> None:
+        if depth == 0:
+            {death}
+        goes_down(depth - 1)
+
+    @flow
+    def dies() -> None:
+        goes_down(50)
+    """)["sid"]
+    failure = server.ended(play)["error"]
+    assert "Fatal Python error" in failure["message"]
+    stack = failure["exception"]["traceback"]
+    assert "most recent call first" in stack and stack.count(" in goes_down") >= 15
+
+
+def test_a_launch_that_is_ended_on_request_has_not_died(server: Server) -> None:
+    play = server.start("""
+    @flow
+    def waits() -> None:
+        mark("waits")
+        wait_for("never")
+    """)["sid"]
+    server.hero.saw("waits")
+    server.call("play_cancel", play_sid=play)
+    assert "error" not in server.ended(play)
+    spans = eventually(
+        lambda: [
+            span for span in items(server.call("play_spans", play_sid=play)) if span["status"] == "cancelled"
+        ],
+        "the span to be ended",
+    )
+    assert all("error" not in span for span in spans)
+    assert [line["text"] for line in log(server, play) if line["stream"] == "supervisor"] == [
+        "ended on request: the process was killed by SIGTERM (signal 15)"
+    ]
+
+
+def log(server: Server, play: str) -> list[Json]:
+    return items(server.call("play_logs", play_sid=play))
+
+
+# --- What a launch sees ----------------------------------------------------------------------------
+
+CONTRACT = {
+    "HERO_PLAY_SID",
+    "HERO_LAUNCH",
+    "HERO_WORKFLOW_VERSION_SID",
+    "HERO_SPAN_SOCKET",
+    "HERO_RPC_SOCKET",
+    "HERO_INPUT_FILE",
+    "HERO_REPLAY_STEP_OUTPUTS_FILE",
+    "HERO_REPLAY_RESUMES_FILE",
+}
+
+SURROUNDINGS = """
+@flow(env=["API_TOKEN", "NOT_PERMITTED", "NOT_SET"])
+def looks_around() -> dict:
+    fds = {}
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            fds[fd] = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:  # that of the list itself
+            continue
+    return {"env": os.environ | {"API_TOKEN": os.environ["API_TOKEN"][::-1]}, "fds": fds}
+"""
+
+
+def test_a_launch_sees_the_allow_list_and_what_it_declares_and_nothing_else(hero: Hero) -> None:
+    allowed = {"LANG": "C.UTF-8", "TZ": "UTC", "TERM": "dumb", "SHELL": "/bin/sh", "TMPDIR": "/tmp"}
+    declared = {"API_TOKEN": "for the flow", "NOT_PERMITTED": "of the server"}
+    hidden = {"DATABASE_URL": "of the server", "HERO_LOG": "warn", "PYTHONPATH": "/nowhere"}
+    hero.env |= allowed | declared | hidden | {"HERO_PERMIT_ENV": "API_TOKEN,NOT_SET"}
+    with hero.server() as server:
+        play = server.ended(server.start(SURROUNDINGS)["sid"])
+        seen, fds = play["output_data"]["env"], play["output_data"]["fds"]
+        assert {name for name in seen if name.startswith("HERO_")} == CONTRACT
+        inherited = {name: hero.env[name] for name in ("PATH", "HOME", *allowed)}
+        expected = inherited | {"API_TOKEN": "for the flow"[::-1], "PYTHONUNBUFFERED": "1"}
+        assert {name: value for name, value in seen.items() if name not in CONTRACT} == expected
+        assert fds.keys() >= {"0", "1", "2"}
+        others = {target for fd, target in fds.items() if fd not in {"0", "1", "2"}}
+        assert len(others) == 1 and others.pop().startswith("socket:"), f"only that of the frames: {fds}"
+        warnings = [line["text"] for line in log(server, play["sid"]) if line["level"] == "warning"]
+        assert len(warnings) == 2
+        assert "`NOT_PERMITTED`" in warnings[0] and "HERO_PERMIT_ENV=NOT_PERMITTED" in warnings[0]
+        assert "`NOT_SET`, which is not set" in warnings[1]
+    assert not [file for file in hero.data_dir.rglob("*") if file.is_file() and holds(file, b"for the flow")]
+
+
+def holds(file: Path, text: bytes) -> bool:
+    return text in file.read_bytes()
+
+
+# --- Stopping under load ---------------------------------------------------------------------------
+
+
+def test_a_stop_under_load_loses_no_play_and_leaves_no_process(hero: Hero) -> None:
+    n_plays, n_steps = 20, 30
+    server = hero.start_server()
+    source = """
+    @flow
+    def step(play: int, number: int) -> int:
+        mark(f"step {play} {number}")
+        time.sleep(0.02)
+        return number
+
+    @flow
+    def steps(play: int, n_steps: int) -> int:
+        return sum(step(play, number) for number in range(n_steps))
+    """
+    plays = [
+        server.start(source, input_data={"play": play, "n_steps": n_steps})["sid"] for play in range(n_plays)
+    ]
+    hero.saw("step 0 5")
+    below = descendants_of(server.process.pid)
+    assert server.stop() == 0
+    assert not [pid for pid in below if processes.is_alive(pid) and not is_ready(pid)]
+    eventually(lambda: not processes.belonging_to(hero.home), "what waited for a launch to end too")
+    n_done = len(hero.marks())
+    assert n_done < n_plays * n_steps, "it stopped before they were through"
+    with hero.server() as restarted:
+        outputs = [restarted.ended(play)["output_data"] for play in plays]
+    assert outputs == [sum(range(n_steps))] * n_plays
+    marks = hero.marks()
+    assert len(set(marks)) == n_plays * n_steps
+    assert len(marks) == len(set(marks)), "each step was let come to its end, and ran once"

@@ -52,11 +52,11 @@ class Server:
         self.ready: set[int] = set()
         # A fork that has taken a launch writes its pid here, in one piece.
         self.taken, self.taking = os.pipe()
-        self.died, dying = os.pipe()
+        self.died, self.dying = os.pipe()
         os.set_blocking(self.taken, False)
         os.set_blocking(self.died, False)
-        os.set_blocking(dying, False)
-        signal.set_wakeup_fd(dying, warn_on_full_buffer=False)
+        os.set_blocking(self.dying, False)
+        signal.set_wakeup_fd(self.dying, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def serve(self) -> int:
@@ -107,7 +107,7 @@ class Server:
         os.write(self.taking, os.getpid().to_bytes(4, "little"))
         _tell(self.control, launch=int(number), pid=os.getpid())
         self.control.close()
-        for fd in (self.taken, self.taking, self.died):
+        for fd in (self.taken, self.taking, self.died, self.dying):
             os.close(fd)
         _replace(1, out)
         _replace(2, err)

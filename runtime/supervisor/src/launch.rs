@@ -23,6 +23,7 @@ use crate::cause::{self, MemoryKills};
 use crate::environment::{self, Declared};
 use crate::fork_server::ForkOrder;
 use crate::launch_dir::LaunchDir;
+use crate::orphans::Started;
 use crate::output::LogBook;
 use crate::process::{Output, Pipes, Process};
 use crate::recorder::{Recorder, not_asked_for};
@@ -305,20 +306,22 @@ impl<'a> Launch<'a> {
         let (pipes, output) = Pipes::new()?;
         let env = self.environment();
         let cwd = &self.files.working_dir;
+        let launch = (self.play.sid.clone(), self.play.launch);
         if !shared.settings.spawns_launches {
             let key = (self.python.as_path(), &self.play.version_sid);
             let start = || self.fork_server();
             let order = ForkOrder { env: &env, cwd };
+            let _started = Started::elsewhere(launch.clone());
             let forked =
                 shared.fork_servers.launch(key, start, &shared.spawner, &order, pipes.as_fds());
             if let Some(forked) = forked.await {
-                return Ok((Process::Forked(forked), output));
+                _started.is(forked.pid);
+                return Ok((Process::Forked { forked, _started }, output));
             }
         }
         let mut command = self.python(["pyhero._child"]);
         command.envs(&env).current_dir(cwd).process_group(0);
         pipes.lead_from(&mut command);
-        let launch = (self.play.sid.clone(), self.play.launch);
         let (child, _started) = shared.spawner.spawn(command, Some(launch)).await?;
         Ok((Process::Spawned { child, _started }, output))
     }

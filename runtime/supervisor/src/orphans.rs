@@ -3,8 +3,9 @@
 //! What a launch starts can leave its group, its session and its parent, but not this process: as a
 //! *child subreaper* it becomes the parent of every descendant whose own parent ends. So a child
 //! that was not started here is an orphan of some launch, and is ended with all its descendants as
-//! soon as that launch has ended. The environment, which a process inherits, tells which launch it
-//! was; where a process has none to show, it may be of any launch that ran when it began.
+//! soon as that launch has ended. Its environment tells which launch it was, or the name of its
+//! process, which forks inherit; where it shows neither, it may be of any launch that ran when it
+//! began.
 //!
 //! Orphans of an earlier supervisor, which was killed, are found by their environment alone.
 
@@ -35,22 +36,48 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// How often dead orphans are reaped whose launch goes on.
 const REAP_EVERY: Duration = Duration::from_secs(10);
 
+/// What the name of the process of a launch begins with; the last characters of its play follow, as
+/// many as there is room for.
+const PROCESS_NAME: &str = "hero:";
+
 /// A launch, as the environment of its processes tells it.
 pub(crate) type LaunchId = (PlaySid, LaunchNumber);
 
-/// What was started by the supervisors of this process and has not been waited for. Locked while a
-/// process starts: one that is not yet listed must not be taken for an orphan.
-static STARTED: LazyLock<Mutex<HashMap<Pid, Option<LaunchId>>>> = LazyLock::new(Mutex::default);
+/// What the supervisors of this process have under way. Locked while a process starts: one that is
+/// not yet listed must not be taken for an orphan.
+static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
 
-fn started() -> MutexGuard<'static, HashMap<Pid, Option<LaunchId>>> {
-    STARTED.lock().expect("nobody panics while holding this lock")
+#[derive(Default)]
+struct Registry {
+    /// What was started here and has not been waited for.
+    processes: HashSet<Pid>,
+    /// The launches, each with its process once that is known.
+    launches: HashMap<LaunchId, Option<Pid>>,
 }
 
-/// A process that was started here, until this is dropped. To be dropped once it was waited for.
-pub(crate) struct Started(Option<Pid>);
+impl Registry {
+    fn lock() -> MutexGuard<'static, Self> {
+        REGISTRY.lock().expect("nobody panics while holding this lock")
+    }
+
+    /// Whether a launch may have begun before a moment.
+    fn has_launch_before(&self, ticks: u64) -> bool {
+        self.launches.values().any(|pid| match pid {
+            Some(pid) => procfs::stat(*pid).is_some_and(|stat| stat.began_ticks <= ticks),
+            None => true,
+        })
+    }
+}
+
+/// A process or a launch that is under way, until this is dropped. To be dropped once the process
+/// was waited for.
+pub(crate) struct Started {
+    process: Option<Pid>,
+    launch: Option<LaunchId>,
+}
 
 impl Started {
-    /// Starts a process that is no orphan.
+    /// Starts a process that is no orphan, of a launch or of none.
     ///
     /// # Errors
     /// As `spawn` does.
@@ -58,18 +85,36 @@ impl Started {
         launch: Option<LaunchId>,
         spawn: impl FnOnce() -> io::Result<Child>,
     ) -> io::Result<(Child, Self)> {
-        let mut started = started();
+        let mut registry = Registry::lock();
         let child = spawn()?;
-        let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
-        started.extend(pid.map(|pid| (pid, launch)));
-        Ok((child, Self(pid)))
+        let process = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        registry.processes.extend(process);
+        registry.launches.extend(launch.clone().map(|launch| (launch, process)));
+        Ok((child, Self { process, launch }))
+    }
+
+    /// A launch that a child of this process is about to fork.
+    pub(crate) fn elsewhere(launch: LaunchId) -> Self {
+        Registry::lock().launches.insert(launch.clone(), None);
+        Self { process: None, launch: Some(launch) }
+    }
+
+    /// The process of a launch that was started elsewhere.
+    pub(crate) fn is(&self, process: Pid) {
+        if let Some(launch) = &self.launch {
+            Registry::lock().launches.insert(launch.clone(), Some(process));
+        }
     }
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            started().remove(&pid);
+        let mut registry = Registry::lock();
+        if let Some(pid) = &self.process {
+            registry.processes.remove(pid);
+        }
+        if let Some(launch) = &self.launch {
+            registry.launches.remove(launch);
         }
     }
 }
@@ -116,26 +161,27 @@ impl Orphans {
 
     /// The orphans whose launch has ended. Reaps the dead ones, of whichever launch.
     fn left_over(&self) -> Vec<Pid> {
-        let started = started();
+        let registry = Registry::lock();
         let spared = self.spared();
         let candidates =
-            procfs::all().filter(|pid| !started.contains_key(pid) && !spared.contains(pid));
+            procfs::all().filter(|pid| !registry.processes.contains(pid) && !spared.contains(pid));
         let living = candidates.filter(|&pid| matches!(reap(pid), Reaped::Living));
-        living.filter(|&pid| !self.belongs_to_one(pid, &started)).collect()
+        living.filter(|&pid| !self.belongs_to_one(pid, &registry)).collect()
     }
 
     /// Whether an orphan may belong to a launch that has not ended.
-    fn belongs_to_one(&self, orphan: Pid, started: &HashMap<Pid, Option<LaunchId>>) -> bool {
-        match self.launch_of(&Environ::of(orphan)) {
-            Some(launch) => started.values().flatten().any(|running| *running == launch),
-            // The first process of a machine or container inherits orphans from everywhere.
-            None if getpid().is_init() => true,
-            None => {
-                let Some(stat) = procfs::stat(orphan) else { return true };
-                // One that is being killed shows no environment any more. It is waited for.
-                !stat.is_ending && has_begun_before(stat.began_ticks, started)
-            }
+    fn belongs_to_one(&self, orphan: Pid, registry: &Registry) -> bool {
+        if let Some(launch) = self.launch_of(&Environ::of(orphan)) {
+            return registry.launches.contains_key(&launch);
         }
+        let Some(stat) = procfs::stat(orphan) else { return true };
+        if let Some(mark) = stat.name.strip_prefix(PROCESS_NAME) {
+            return registry.launches.keys().any(|(play, _)| play.as_str().ends_with(mark));
+        }
+        // One that is being killed has nothing to show any more. It is waited for.
+        !stat.is_ending
+            // The first process of a machine or container inherits orphans from everywhere.
+            && (getpid().is_init() || registry.has_launch_before(stat.began_ticks))
     }
 
     fn launch_of(&self, environ: &Environ) -> Option<LaunchId> {
@@ -171,12 +217,6 @@ impl Orphans {
     fn spared(&self) -> MutexGuard<'_, HashSet<Pid>> {
         self.spared.lock().expect("nobody panics while holding this lock")
     }
-}
-
-/// Whether a launch that runs had begun before a moment.
-fn has_begun_before(ticks: u64, started: &HashMap<Pid, Option<LaunchId>>) -> bool {
-    let launches = started.iter().filter(|(_, launch)| launch.is_some());
-    launches.filter_map(|(&pid, _)| procfs::stat(pid)).any(|stat| stat.began_ticks <= ticks)
 }
 
 /// What the thread does, until its supervisor is gone.

@@ -17,7 +17,7 @@ pub(crate) enum Process {
     /// An interpreter of its own.
     Spawned { child: Child, _started: Started },
     /// A fork of one that has imported what it needs.
-    Forked(Forked),
+    Forked { forked: Forked, _started: Started },
 }
 
 impl Process {
@@ -27,7 +27,7 @@ impl Process {
             Self::Spawned { child, .. } => {
                 child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()))
             }
-            Self::Forked(forked) => Some(forked.pid),
+            Self::Forked { forked, .. } => Some(forked.pid),
         }
     }
 
@@ -38,7 +38,7 @@ impl Process {
     pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
         match self {
             Self::Spawned { child, .. } => child.wait().await,
-            Self::Forked(forked) => Ok(forked.wait().await),
+            Self::Forked { forked, .. } => Ok(forked.wait().await),
         }
     }
 }

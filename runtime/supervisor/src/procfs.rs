@@ -9,6 +9,9 @@ use rustix::process::{Pid, getpid, getuid};
 
 /// What one line of `/proc/PID/stat` tells.
 pub(crate) struct Stat {
+    /// The name of the process: of its program, unless it has called itself otherwise. At most 15
+    /// bytes.
+    pub(crate) name: String,
     /// Its parent; None for the first process and for those of the kernel.
     pub(crate) parent: Option<Pid>,
     /// Whether it has ended and only waits to be reaped.
@@ -27,17 +30,20 @@ pub(crate) fn all() -> impl Iterator<Item = Pid> {
 
 /// What a process is doing.
 pub(crate) fn stat(pid: Pid) -> Option<Stat> {
-    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    let line = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse(&String::from_utf8_lossy(&line))
 }
 
 /// The second field is the name of the program in brackets, which may hold anything.
 fn parse(stat: &str) -> Option<Stat> {
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let (before, fields) = stat.rsplit_once(')')?;
+    let name = before.split_once('(')?.1.to_owned();
+    let mut fields = fields.split_ascii_whitespace();
     let is_dead = matches!(fields.next()?, "Z" | "X");
     let parent = Pid::from_raw(fields.next()?.parse().ok()?);
     let began_ticks = fields.nth(17)?.parse().ok()?;
     let is_ending = fields.next()? == "0";
-    Some(Stat { parent, is_dead, began_ticks, is_ending })
+    Some(Stat { name, parent, is_dead, began_ticks, is_ending })
 }
 
 /// The environment with which its program began.
@@ -98,6 +104,7 @@ mod tests {
     fn a_program_may_be_called_anything() {
         let line = "42 (a) Z 7 (b) S 13 42 42 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 9000 4096 1";
         let stat = parse(line).expect("reads");
+        assert_eq!(stat.name, "a) Z 7 (b");
         assert_eq!((stat.parent, stat.is_dead, stat.began_ticks), (Pid::from_raw(13), false, 9000));
     }
 
