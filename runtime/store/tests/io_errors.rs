@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hero_store::SledStore;
-use lane::writer::{self, Told};
+use lane::writer::{self, Told, Work};
 use lane::{Random, rounds};
 
 /// How many batches the process tries to write.
@@ -67,7 +67,8 @@ fn run_with(injection: &Injection, when: usize, dir: &Path) -> (Told, bool) {
     if let Some(file) = file {
         command.arg("--trace-path").arg(dir.join("store").join(file));
     }
-    writer::describe(&mut command, &dir.join("store"), 1, N_BATCHES);
+    let work = Work { n_writers: 1, n_batches: N_BATCHES, n_opens: 1 };
+    writer::describe(&mut command, &dir.join("store"), &work);
     let output = command.stderr(Stdio::inherit()).output().expect("`strace` is installed");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "the writer ended with {}:\n{text}", output.status);

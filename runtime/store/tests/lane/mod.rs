@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
 pub(crate) mod content;
+pub(crate) mod disk;
+pub(crate) mod trace;
 pub(crate) mod writer;
 
 use std::fs;

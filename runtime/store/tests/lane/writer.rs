@@ -4,6 +4,7 @@
 //! A test file that uses it has a `writes` test that calls [`run`], and starts itself as [`command`].
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::samples;
 const DIR: &str = "HERO_WRITER_DIR";
 const WRITERS: &str = "HERO_WRITER_TASKS";
 const BATCHES: &str = "HERO_WRITER_BATCHES";
+const OPENS: &str = "HERO_WRITER_OPENS";
 
 /// How many batches a play takes from its beginning to its end.
 const PLAY_BATCHES: usize = 12;
@@ -24,29 +26,48 @@ const PLAY_BATCHES: usize = 12;
 /// After an error, so many more batches are tried: none of them may be acknowledged.
 const TRIES_AFTER_ERROR: usize = 10;
 
+/// What the process is to do.
+pub(crate) struct Work {
+    /// How many write at the same time.
+    pub(crate) n_writers: usize,
+    /// How many batches each of them writes in all.
+    pub(crate) n_batches: usize,
+    /// How often the store is opened on the way.
+    pub(crate) n_opens: usize,
+}
+
 /// Adds to the command what makes this test program the writer.
-pub(crate) fn describe(command: &mut Command, dir: &Path, n_writers: usize, n_batches: usize) {
+pub(crate) fn describe(command: &mut Command, dir: &Path, work: &Work) {
     command
         .arg(std::env::current_exe().expect("the test program has a path"))
         .args(["--exact", "writes", "--ignored", "--nocapture", "--test-threads=1"])
         .env(DIR, dir)
-        .env(WRITERS, n_writers.to_string())
-        .env(BATCHES, n_batches.to_string());
+        .env(WRITERS, work.n_writers.to_string())
+        .env(BATCHES, work.n_batches.to_string())
+        .env(OPENS, work.n_opens.to_string());
 }
 
 /// Writes what was asked for, if it was: `ack <writer> <batches>` after each acknowledgement.
-#[allow(clippy::print_stdout, reason = "the parent listens")]
 pub(crate) async fn run() {
     super::silence_sled();
     let Some(dir) = std::env::var_os(DIR) else { return };
     let number = |name| -> usize { std::env::var(name).expect("set").parse().expect("a number") };
-    let store = match SledStore::open(Path::new(&dir)) {
+    let (n_writers, n_batches, n_opens) = (number(WRITERS), number(BATCHES), number(OPENS));
+    for part in 0..n_opens {
+        let batches = n_batches * part / n_opens..n_batches * (part + 1) / n_opens;
+        write_part(Path::new(&dir), n_writers, batches).await;
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the parent listens")]
+async fn write_part(dir: &Path, n_writers: usize, batches: Range<usize>) {
+    let store = match SledStore::open(dir) {
         Ok(store) => Arc::new(store),
         Err(error) => return println!("not opened {error}"),
     };
     println!("opened");
-    let writers: Vec<_> = (0..number(WRITERS))
-        .map(|writer| tokio::spawn(write(store.clone(), writer, number(BATCHES))))
+    let writers: Vec<_> = (0..n_writers)
+        .map(|writer| tokio::spawn(write(store.clone(), writer, batches.clone())))
         .collect();
     for writer in writers {
         writer.await.expect("a writer ends by itself");
@@ -55,9 +76,9 @@ pub(crate) async fn run() {
 }
 
 #[allow(clippy::print_stdout, reason = "the parent listens")]
-async fn write(store: Arc<SledStore>, writer: usize, n_batches: usize) {
+async fn write(store: Arc<SledStore>, writer: usize, batches: Range<usize>) {
     let mut n_refused = 0;
-    for number in 0..n_batches {
+    for number in batches {
         let batch = Batch { fence: None, writes: batch(writer, number) };
         match store.commit(batch).await {
             Ok(()) if n_refused > 0 => println!("late {writer} {}", number + 1),
