@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from . import _outcome, _wire
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from ._durations import Duration
     from ._errors import StepTimeout
     from ._step import Act, Life, Step
-
-_chance = SystemRandom()  # neither `random.seed` in a flow nor a fork makes all plays try at once
 
 
 class Retry:
@@ -199,6 +197,11 @@ def _limit_of(
     return retry.timeout, timeout
 
 
+def _chance() -> float:
+    """A random number in [0, 1); neither `random.seed` in a flow nor a fork makes all plays try at once."""
+    return int.from_bytes(os.urandom(4), "big") / 2**32
+
+
 def _show_end(attempt: Step, ended: Ended) -> None:
     status = "ok" if ended.error is None else "failed"
     error = None if ended.error is None else _outcome.exception_json(ended.error)
@@ -211,7 +214,7 @@ def _waited(step: Step, n: int, retry: Retry, limit: _Limit) -> Generator[Act, E
     is_async = step.flow is not None and step.flow.is_async
     # Chance has no say in where the wait takes place, so that each launch looks for it in the same one.
     is_short = seconds <= WAIT_IN_PROCESS_SECONDS_MAX and (is_async or not has_event_loop())
-    wait = max(0.0, min(seconds + _chance.uniform(0, retry.wait_jitter), limit.left()))
+    wait = max(0.0, min(seconds + _chance() * retry.wait_jitter, limit.left()))
     if is_short:
         if not step.play.is_hurried:
             yield Wait(wait)
