@@ -51,8 +51,8 @@ impl PlayStatus {
         matches!(self, Self::Success | Self::Failed | Self::Cancelled | Self::TimedOut)
     }
 
-    /// Whether the play does nothing until someone outside acts: ended, or waiting for an answer.
-    pub fn is_settled(self) -> bool {
+    /// Whether it has no process and is about to get none: ended, or waiting.
+    pub fn is_at_rest(self) -> bool {
         self.is_ended() || self == Self::AwaitingResume
     }
 
@@ -350,5 +350,10 @@ impl Play {
             started_at: record.started_at,
             ended_at: record.ended_at,
         }
+    }
+
+    /// The open requests that someone outside is to answer, oldest first.
+    pub fn questions(&self) -> impl Iterator<Item = &ResumeRequest> {
+        self.pending_resumes.iter().filter(|request| request.kind.is_question())
     }
 }

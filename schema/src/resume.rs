@@ -31,6 +31,13 @@ pub enum RequestKind {
     Retry,
 }
 
+impl RequestKind {
+    /// Whether someone outside is asked. The others are answered by the clock, or by a play.
+    pub fn is_question(self) -> bool {
+        matches!(self, Self::Pause | Self::Callback)
+    }
+}
+
 /// A question that a play has asked, kept for good; answered once or never.
 ///
 /// On the wire it is one flat object with `payload`, `resumed_at` and `resumed_by` present from the

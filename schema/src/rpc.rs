@@ -300,7 +300,8 @@ pub enum Until {
     /// Success, failed, cancelled or timed out.
     #[default]
     Ended,
-    /// Ended, or waiting for an answer.
+    /// Ended, or without a process while it, or a play that it waits for, asks something. A play that
+    /// only sleeps, or waits for plays that ask nothing, has not settled.
     Settled,
 }
 

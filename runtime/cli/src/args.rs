@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
@@ -21,6 +22,7 @@ Examples:
   hero_logic resume 01jq… approve true         answer it; the play goes on where it stood
   hero_logic plays --status failed             look for trouble
   hero_logic show 01jq…                        see what a play did
+  hero_logic retry 01jq…                       try again from where it failed
   hero_logic --start                           keep a server running in the background
 
 No server is needed: a command that finds none becomes one for as long as it takes.
@@ -100,6 +102,14 @@ pub(crate) enum Command {
     Logs(Logs),
     /// End a play
     Cancel(Cancel),
+    /// Try again what did not succeed: the steps that did are not run again
+    Retry(Again),
+    /// Start a play that has ended again, from its inputs
+    Restart(Again),
+    /// Start a play again from one of its steps, perhaps with other answers and outputs
+    Fork(Fork),
+    /// Remove plays that have ended, with all that is stored of them
+    Delete(Delete),
     /// Save flows under a name, and look at them
     #[command(subcommand)]
     Workflow(Workflow),
@@ -134,7 +144,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     pub(crate) input_file: Option<PathBuf>,
     /// An answer given ahead to pauses of this name or glob; may be repeated
-    #[arg(long, value_name = "NAME=JSON", value_parser = inputs::prefill)]
+    #[arg(long, value_name = "NAME=JSON", value_parser = inputs::named_json)]
     pub(crate) prefill: Vec<(String, Json)>,
     /// A file with answers given ahead, as a JSON object
     #[arg(long, value_name = "FILE")]
@@ -145,6 +155,9 @@ pub(crate) struct Run {
     /// What to call the play [default: the name of the flow]
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// End the play as timed_out after so long, waiting included, as 90s, 5m, 2h or 1d12h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
     /// Return once the play is stored; a server carries it
     #[arg(long)]
     pub(crate) detach: bool,
@@ -168,6 +181,9 @@ pub(crate) struct Show {
     /// The sid of the play
     #[arg(value_parser = play_sid)]
     pub(crate) play: PlaySid,
+    /// Show the span of every call, for `fork`
+    #[arg(long)]
+    pub(crate) spans: bool,
 }
 
 #[derive(Debug, Args)]
@@ -203,9 +219,9 @@ pub(crate) struct Wait {
     /// What to wait for
     #[arg(long, value_name = "WHAT", default_value = "settled")]
     pub(crate) until: WaitUntil,
-    /// Give up after so many seconds [default: never]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) timeout: Option<f64>,
+    /// Give up after so long, as 90s, 5m or 2h; a bare number is seconds [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// What `wait` waits for.
@@ -213,7 +229,7 @@ pub(crate) struct Wait {
 pub(crate) enum WaitUntil {
     /// Success, failed, cancelled or timed out
     Ended,
-    /// Ended, or waiting for an answer
+    /// Ended, or waiting for an answer; a play that only sleeps goes on
     Settled,
 }
 
@@ -268,6 +284,57 @@ pub(crate) struct Cancel {
     /// The sid of the play
     #[arg(value_parser = play_sid)]
     pub(crate) play: PlaySid,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It is a new play, which is followed to its end as with `run`; the old one stays as it ended.")]
+pub(crate) struct Again {
+    /// The sid of the play
+    #[arg(value_parser = play_sid)]
+    pub(crate) play: PlaySid,
+    /// Return once the new play is stored, and print its sid; a server carries it
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It is a new play, which is followed to its end as with `run`; the old one stays as it is, and need not
+have ended. What completed before the step is remembered; it and all after it run anew. Without --from
+it begins at the first answer or output that is changed.
+
+Examples:
+  hero_logic show 01jq… --spans                        find the step
+  hero_logic fork 01jq… --from 5c1f…                   run from there again
+  hero_logic fork 01jq… --answer approve=false         what if the answer had been another one
+  hero_logic fork 01jq… --output look_up_budget=900    or the output of a step")]
+pub(crate) struct Fork {
+    /// The sid of the play
+    #[arg(value_parser = play_sid)]
+    pub(crate) play: PlaySid,
+    /// The span to begin at, or the name of the step where only one is called so
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) from: Option<String>,
+    /// Another answer to a question, by its name or id; may be repeated
+    #[arg(long, value_name = "NAME=JSON", value_parser = inputs::named_json)]
+    pub(crate) answer: Vec<(String, Json)>,
+    /// Another output of a step that has completed, by its span or name; may be repeated
+    #[arg(long, value_name = "SPAN=JSON", value_parser = inputs::named_json)]
+    pub(crate) output: Vec<(String, Json)>,
+    /// Return once the new play is stored, and print its sid; a server carries it
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// The sids of the plays
+    #[arg(value_name = "PLAY", value_parser = play_sid, required = true)]
+    pub(crate) plays: Vec<PlaySid>,
+    /// Do not ask first
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -347,10 +414,31 @@ fn play_sid(text: &str) -> Result<PlaySid, std::convert::Infallible> {
     Ok(PlaySid::new(text.trim().to_lowercase()))
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds < 1e9 => Ok(seconds),
-        _ => Err("expected a number of seconds above 0".into()),
+/// Reads `90`, `1.5s`, `5m`, `1h30m`: numbers with units, the largest first by custom only.
+fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || "expected a time above 0 such as 90s, 5m, 2h or 1d12h".to_owned();
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    let mut seconds = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (number, behind) = rest.split_at(rest.find(|c| !is_number(c)).unwrap_or(rest.len()));
+        let (unit, behind) = behind.split_at(behind.find(is_number).unwrap_or(behind.len()));
+        let unit_seconds = match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "" if number == text => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            "d" => 86_400.0,
+            _ => return Err(expected()),
+        };
+        seconds += number.parse::<f64>().map_err(|_| expected())? * unit_seconds;
+        rest = behind;
+    }
+    match Duration::try_from_secs_f64(seconds) {
+        // A thousand years are enough, and fit into every clock.
+        Ok(duration) if (0.001..4e10).contains(&seconds) => Ok(duration),
+        _ => Err(expected()),
     }
 }
 
@@ -393,6 +481,32 @@ mod tests {
     }
 
     #[test]
+    fn a_time_has_units_that_add_up() {
+        let cases = [
+            ("90", Some(90_000)),
+            ("1.5s", Some(1500)),
+            ("250ms", Some(250)),
+            ("5m", Some(300_000)),
+            ("5min", Some(300_000)),
+            ("1h30m", Some(5_400_000)),
+            ("2d", Some(172_800_000)),
+            ("", None),
+            ("0", None),
+            ("-1s", None),
+            ("s", None),
+            ("1x", None),
+            ("1h30", None),
+            ("1 h", None),
+            ("1..2s", None),
+            ("NaN", None),
+            ("99999999999999999999d", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(duration(text).ok().map(|time| time.as_millis()), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_told_in_one_line_with_a_hint() {
         let cases = [
             ("hero_logic xyz", "unrecognized subcommand 'xyz'", "--help"),
@@ -404,6 +518,9 @@ mod tests {
             ("hero_logic run a.py -i name", "no `=`", "--help"),
             ("hero_logic --start --stop", "cannot be used with", "--help"),
             ("hero_logic logs 01jq -f --json", "cannot be used with", "--help"),
+            ("hero_logic run a.py --timeout 5x", "such as 90s, 5m, 2h", "--help"),
+            ("hero_logic fork 01jq --answer a=b", "is not JSON", "--help"),
+            ("hero_logic delete", "required arguments were not provided", "--help"),
         ];
         for (line, message, hint) in cases {
             let error = read(line).expect_err(line);

@@ -4,18 +4,51 @@ use std::time::Duration;
 
 use hero_schema::rpc::{PlayGet, PlayResume, PlaySpans, PlayWait, Resumed, SpanPage, Until};
 use hero_schema::{
-    ErrorKind, Failure, Json, Play, PlaySid, PlayStatus, ResumeRequest, RpcError, Span, exit,
+    ErrorKind, Failure, Json, Play, PlaySid, PlayStatus, ResumeId, ResumeRequest, RpcError, Span,
+    exit,
 };
 
-use crate::ask;
 use crate::output::Stopped;
+use crate::questions::Question;
 use crate::screen::Screen;
 use crate::session::Session;
 use crate::text::{now, plain, shell_word, visible, visible_lines};
-use crate::tree;
+use crate::tree::{self, Drawing};
+use crate::{ask, questions, waits};
 
 /// How often the tree is drawn anew.
 const REDRAW_AFTER: Duration = Duration::from_millis(150);
+
+/// Follows a play that was just started, or leaves it where the command is to `detach`. Returns the
+/// exit code.
+pub(crate) async fn carry(
+    session: &mut Session,
+    play: &Play,
+    detach: bool,
+) -> Result<i32, Stopped> {
+    if detach {
+        return leave(session, play);
+    }
+    session.output().tell(&format!("started {}", play.sid));
+    to_the_end(session, &play.sid).await
+}
+
+fn leave(session: &Session, play: &Play) -> Result<i32, Stopped> {
+    let output = session.output();
+    if output.is_json {
+        output.print_json(play)?;
+        return Ok(exit::SUCCESS);
+    }
+    output.print(play.sid.as_str())?;
+    if session.is_embedded() {
+        let (wait, start) = (
+            session.place().command(&format!("wait {}", play.sid)),
+            session.place().command("--start"),
+        );
+        output.tell(&format!("no server runs: the play goes on with `{start}` or `{wait}`"));
+    }
+    Ok(exit::SUCCESS)
+}
 
 /// Follows a play until it settles, asking on the terminal what it asks, and reports how it stands.
 /// Returns the exit code.
@@ -26,7 +59,7 @@ pub(crate) async fn to_the_end(session: &mut Session, play: &PlaySid) -> Result<
         () = interrupted => None,
     };
     match followed {
-        Some(play) => report(session, &play),
+        Some(play) => report(session, &play).await,
         None => {
             tell_of_leaving(session, play);
             Err(Stopped::Interrupted)
@@ -40,36 +73,46 @@ async fn settled(session: &mut Session, sid: &PlaySid) -> Result<Play, Stopped> 
         return Ok(session.call_again("play_wait", &until).await?);
     }
     let mut screen = Screen::new();
-    let mut left_open: Vec<ResumeRequest> = Vec::new();
+    let mut left_open: Vec<ResumeId> = Vec::new();
     loop {
-        let play = watch(session, sid, &mut screen).await?;
-        let asks = |request: &&ResumeRequest| request.ui.is_some() && !left_open.contains(request);
-        let question = play.pending_resumes.iter().find(asks).cloned();
-        match question.filter(|_| session.output().can_ask && !play.status.is_ended()) {
+        let (play, questions) = watch(session, sid, &mut screen).await?;
+        let is_to_ask = |question: &Question| {
+            let request = &question.request;
+            request.ui.is_some() && !left_open.contains(&request.id)
+        };
+        let question = questions.into_iter().find(is_to_ask);
+        match question.filter(|_| session.output().can_ask) {
             None => return Ok(play),
-            Some(request) => {
+            Some(Question { play, request }) => {
                 let answered;
-                (screen, answered) = ask_here(session, sid, &request, screen).await?;
+                (screen, answered) = ask_here(session, &play.sid, &request, screen).await?;
                 if answered.is_none() {
-                    left_open.push(request);
+                    left_open.push(request.id);
                 }
             }
         }
     }
 }
 
-/// Draws the tree until the play settles.
-async fn watch(session: &mut Session, sid: &PlaySid, screen: &mut Screen) -> Result<Play, Stopped> {
+/// Draws the tree until the play has ended or asks something.
+async fn watch(
+    session: &mut Session,
+    sid: &PlaySid,
+    screen: &mut Screen,
+) -> Result<(Play, Vec<Question>), Stopped> {
     let paint = session.output().paint_stderr;
     let params = PlayGet { play_sid: sid.clone() };
     loop {
         // The play first: spans that are read after it has settled are complete.
         let play: Play = session.call_again("play_get", &params).await?;
         let spans = all_spans(session, sid).await?;
-        let rows = tree::lines(&tree::grow(&spans), paint, now());
+        let questions = questions::of(session, &play, &spans).await?;
+        let notes = waits::notes(&play, &spans, now());
+        let drawing = Drawing { notes: &notes, shows_spans: false, paint, now: now() };
+        let rows = drawing.lines(&tree::grow(&spans));
         screen.draw(&rows).map_err(|error| no_terminal(&error))?;
-        if play.status.is_settled() {
-            return Ok(play);
+        if play.status.is_ended() || !questions.is_empty() {
+            return Ok((play, questions));
         }
         tokio::time::sleep(REDRAW_AFTER).await;
     }
@@ -155,9 +198,9 @@ fn no_terminal(error: &std::io::Error) -> RpcError {
         .hint("`--json` and pipes do without one")
 }
 
-/// Reports how a settled play stands, and returns the exit code.
-pub(crate) fn report(session: &Session, play: &Play) -> Result<i32, Stopped> {
-    let output = session.output();
+/// Reports how a play stands, and returns the exit code.
+pub(crate) async fn report(session: &mut Session, play: &Play) -> Result<i32, Stopped> {
+    let output = session.output().clone();
     let code = exit::of_status(play.status);
     if output.is_json {
         output.print_json(play)?;
@@ -169,7 +212,7 @@ pub(crate) fn report(session: &Session, play: &Play) -> Result<i32, Stopped> {
         (None, None) => {}
     }
     if play.status == PlayStatus::AwaitingResume {
-        tell_of_requests(session, play);
+        tell_of_waiting(session, play).await?;
     } else if play.status == PlayStatus::Cancelled {
         output.tell(&format!("cancelled: {}", play.sid));
     }
@@ -194,11 +237,18 @@ fn tell_of_failure(session: &Session, play: &Play, failure: &Failure) {
     output.tell(&format!("{} {hint}", output.paint_stderr.cyan("hint:")));
 }
 
-fn tell_of_requests(session: &Session, play: &Play) {
-    for request in &play.pending_resumes {
-        let command = session.place().answering(play, request);
+async fn tell_of_waiting(session: &mut Session, play: &Play) -> Result<(), RpcError> {
+    let spans = all_spans(session, &play.sid).await?;
+    for Question { play, request } in questions::of(session, play, &spans).await? {
+        let command = session.place().answering(&play, &request);
         session.output().tell(&format!("waiting for \"{}\": {command}", visible(&request.name)));
     }
+    let others = play.pending_resumes.iter().filter(|request| !request.kind.is_question());
+    for request in others {
+        let words = waits::words(request, waits::child(request, &spans), now());
+        session.output().tell(&format!("{}: {words}", visible(&request.name)));
+    }
+    Ok(())
 }
 
 fn tell_of_leaving(session: &Session, play: &PlaySid) {

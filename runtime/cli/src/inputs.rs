@@ -20,7 +20,7 @@ pub(crate) fn pair(text: &str) -> Result<Pair, String> {
 }
 
 /// Reads `NAME=JSON`.
-pub(crate) fn prefill(text: &str) -> Result<(String, Json), String> {
+pub(crate) fn named_json(text: &str) -> Result<(String, Json), String> {
     let (name, value) = split(text)?;
     let payload = Json::parse(value)
         .map_err(|_| format!("`{value}` is not JSON; text is written '{name}=\"{value}\"'"))?;
@@ -192,10 +192,10 @@ mod tests {
     #[test]
     fn an_answer_given_ahead_is_json() {
         assert_eq!(
-            prefill("approve*=true"),
+            named_json("approve*=true"),
             Ok(("approve*".into(), Json::parse("true").expect("JSON")))
         );
-        let error = prefill("comment=fine").expect_err("no JSON");
+        let error = named_json("comment=fine").expect_err("no JSON");
         assert!(error.contains(r#"'comment="fine"'"#), "{error}");
     }
 

@@ -12,12 +12,14 @@ mod interrupt;
 mod manifest;
 mod output;
 mod place;
+mod questions;
 mod screen;
 mod services;
 mod session;
 mod table;
 mod text;
 mod tree;
+mod waits;
 
 use std::ffi::OsString;
 

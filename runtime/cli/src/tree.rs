@@ -9,6 +9,7 @@ use hero_schema::{Json, LaunchNumber, Span, SpanId, SpanKind, SpanStatus, Timest
 
 use crate::output::Paint;
 use crate::text;
+use crate::waits::Notes;
 
 const NAME_CHARS_MAX: usize = 60;
 const ERROR_CHARS_MAX: usize = 100;
@@ -88,43 +89,89 @@ impl Node<'_> {
     }
 }
 
-/// The lines of the trees. `now` tells how long open calls have been running.
-pub(crate) fn lines(trees: &[Node<'_>], paint: Paint, now: Timestamp) -> Vec<String> {
-    let mut lines = Vec::new();
-    for tree in trees {
-        lines.push(line(tree, paint, now));
-        add_below(tree, "", paint, now, &mut lines);
-    }
-    lines
+/// How trees are drawn.
+pub(crate) struct Drawing<'a> {
+    /// What there is to say about calls that wait or have waited.
+    pub(crate) notes: &'a Notes,
+    /// Whether each line begins with the span.
+    pub(crate) shows_spans: bool,
+    pub(crate) paint: Paint,
+    /// Tells how long open calls have been running.
+    pub(crate) now: Timestamp,
 }
 
-fn add_below(node: &Node<'_>, indent: &str, paint: Paint, now: Timestamp, lines: &mut Vec<String>) {
-    for (index, child) in node.children.iter().enumerate() {
-        let is_last = index + 1 == node.children.len();
-        let (branch, trunk) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        let prefix = paint.dim(&format!("{indent}{branch}"));
-        lines.push(format!("{prefix}{}", line(child, paint, now)));
-        add_below(child, &format!("{indent}{trunk}"), paint, now, lines);
+impl Drawing<'_> {
+    /// The lines of the trees.
+    pub(crate) fn lines(&self, trees: &[Node<'_>]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for tree in trees {
+            lines.push(format!("{}{}", self.span(tree), self.line(tree)));
+            self.add_below(tree, "", &mut lines);
+        }
+        lines
     }
-}
 
-fn line(node: &Node<'_>, paint: Paint, now: Timestamp) -> String {
-    let telling = node.telling();
-    let name = text::short(&text::visible(&telling.name), NAME_CHARS_MAX);
-    let mut line = format!("{} {name}", mark(node.status(), paint));
-    if let Some(arguments) = telling.arguments.as_ref().and_then(arguments) {
-        line.push_str(&paint.dim(&format!("({arguments})")));
+    fn span(&self, node: &Node<'_>) -> String {
+        match self.shows_spans {
+            true => self.paint.dim(&format!("{}  ", node.last().span_id)),
+            false => String::new(),
+        }
     }
-    let notes: Vec<String> = [duration(node, now), history(node)].into_iter().flatten().collect();
-    if !notes.is_empty() {
-        line.push_str(&paint.dim(&format!("  {}", notes.join("  "))));
+
+    fn add_below(&self, node: &Node<'_>, indent: &str, lines: &mut Vec<String>) {
+        for (index, child) in node.children.iter().enumerate() {
+            let is_last = index + 1 == node.children.len();
+            let (branch, trunk) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            let prefix = self.paint.dim(&format!("{indent}{branch}"));
+            lines.push(format!("{}{prefix}{}", self.span(child), self.line(child)));
+            self.add_below(child, &format!("{indent}{trunk}"), lines);
+        }
     }
-    if let Some(error) = &telling.error {
-        let class = error.class.rsplit(':').next().unwrap_or_default();
-        let told = text::visible(&format!("{class}: {}", error.message));
-        line.push_str(&paint.red(&format!("  {}", text::short(&told, ERROR_CHARS_MAX))));
+
+    fn line(&self, node: &Node<'_>) -> String {
+        let paint = self.paint;
+        let telling = node.telling();
+        let name = text::short(&text::visible(&telling.name), NAME_CHARS_MAX);
+        let mut line = format!("{} {name}", mark(node.status(), paint));
+        if let Some(arguments) = telling.arguments.as_ref().and_then(arguments) {
+            line.push_str(&paint.dim(&format!("({arguments})")));
+        }
+        let notes: Vec<String> =
+            [duration(node, self.now), self.history(node)].into_iter().flatten().collect();
+        if !notes.is_empty() {
+            line.push_str(&paint.dim(&format!("  {}", notes.join("  "))));
+        }
+        if let Some(error) = &telling.error {
+            let class = error.class.rsplit(':').next().unwrap_or_default();
+            let told = text::visible(&format!("{class}: {}", error.message));
+            line.push_str(&paint.red(&format!("  {}", text::short(&told, ERROR_CHARS_MAX))));
+        }
+        line
     }
-    line
+
+    /// `ran in launch 1, replayed in 2 to 4`, or what it waits for, where there is something to tell.
+    fn history(&self, node: &Node<'_>) -> Option<String> {
+        let replays = node.replays();
+        let replayed = match replays[..] {
+            [] => String::new(),
+            [launch] => format!("replayed in {launch}"),
+            [first, .., last] => format!("replayed in {first} to {last}"),
+        };
+        let span = node.telling();
+        if let Some(note) = self.notes.get(&span.span_id) {
+            return Some(note.clone());
+        }
+        match node.status() {
+            SpanStatus::Paused => {
+                (span.kind == SpanKind::Pause).then(|| "waits for an answer".into())
+            }
+            SpanStatus::Cancelled => Some("interrupted".into()),
+            _ if replays.is_empty() => None,
+            _ if span.kind == SpanKind::Pause => Some("answered".into()),
+            _ if span.status == SpanStatus::Replayed => Some(replayed),
+            _ => Some(format!("ran in launch {}, {replayed}", span.launch)),
+        }
+    }
 }
 
 /// `version=1.4, dry_run=false`, each and all cut to a length; None where there are none.
@@ -165,26 +212,6 @@ fn duration(node: &Node<'_>, now: Timestamp) -> Option<String> {
     Some(text::duration(until.micros_since(telling.started_at)))
 }
 
-/// `ran in launch 1, replayed in 2 to 4`, where there is something to tell.
-fn history(node: &Node<'_>) -> Option<String> {
-    let replays = node.replays();
-    let replayed = match replays[..] {
-        [] => String::new(),
-        [launch] => format!("replayed in {launch}"),
-        [first, .., last] => format!("replayed in {first} to {last}"),
-    };
-    match (node.status(), node.telling()) {
-        (SpanStatus::Paused, span) => {
-            (span.kind == SpanKind::Pause).then(|| "waits for an answer".into())
-        }
-        (SpanStatus::Cancelled, _) => Some("interrupted".into()),
-        _ if replays.is_empty() => None,
-        (_, span) if span.kind == SpanKind::Pause => Some("answered".into()),
-        (_, span) if span.status == SpanStatus::Replayed => Some(replayed),
-        (_, span) => Some(format!("ran in launch {}, {replayed}", span.launch)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hero_schema::Raised;
@@ -206,7 +233,12 @@ mod tests {
     }
 
     fn drawn(spans: &[Span]) -> Vec<String> {
-        lines(&grow(spans), Paint { is_on: false }, Timestamp(3_000_000))
+        drawn_with(spans, &Notes::new(), false)
+    }
+
+    fn drawn_with(spans: &[Span], notes: &Notes, shows_spans: bool) -> Vec<String> {
+        let (paint, now) = (Paint { is_on: false }, Timestamp(3_000_000));
+        Drawing { notes, shows_spans, paint, now }.lines(&grow(spans))
     }
 
     #[test]
@@ -232,6 +264,19 @@ mod tests {
         assert_eq!(
             drawn(&spans[..3]),
             ["? main", "├─ ✓ look_up  12 ms", "└─ ? approve  waits for an answer"]
+        );
+    }
+
+    #[test]
+    fn what_waits_says_for_what_and_each_call_its_span_where_that_is_wanted() {
+        let spans = [
+            span("main", "", 1, 1, K::FlowRoot, S::Paused),
+            span("sleep", "main", 1, 2, K::Pause, S::Paused),
+        ];
+        let notes = Notes::from([(SpanId::new("sleep"), "sleeps until noon".to_owned())]);
+        assert_eq!(
+            drawn_with(&spans, &notes, true),
+            ["main  ? main", "sleep  └─ ? sleep  sleeps until noon"]
         );
     }
 

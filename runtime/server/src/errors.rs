@@ -15,9 +15,10 @@ pub(crate) fn of_supervisor(error: hero_supervisor::Error) -> RpcError {
         E::NoSuchRequest { play, .. } => RpcError::new(ErrorKind::RequestNotFound, text)
             .hint(format!("`hero_logic show {play}` lists what it asks")),
         E::NoSuchSpan { play, .. } => RpcError::new(ErrorKind::SpanNotFound, text)
-            .hint(format!("`hero_logic show {play} --json` lists its spans")),
-        E::NotEnded { .. } => RpcError::new(ErrorKind::IllegalTransition, text)
-            .hint("wait for its end, or cancel it"),
+            .hint(format!("`hero_logic show {play} --spans` lists them")),
+        E::NotEnded { .. } => {
+            RpcError::new(ErrorKind::IllegalTransition, text).hint("wait for its end, or cancel it")
+        }
         E::Succeeded { .. } => RpcError::new(ErrorKind::IllegalTransition, text)
             .hint("`restart` runs it again from its inputs, `fork` from one of its spans"),
         E::Refused(refusal) => of_refusal(&refusal),

@@ -4,10 +4,13 @@
 #[expect(dead_code, reason = "each test program uses its part of the support")]
 mod support;
 
+use std::pin::pin;
+use std::time::Duration;
+
 use hero_schema::rpc::METHODS;
-use hero_schema::{ErrorKind, PlayStatus};
+use hero_schema::{ErrorKind, PlayStatus, RequestKind};
 use serde_json::{Value, json};
-use support::{ANSWERED, ASKING, DONE, OPEN, WORKFLOW, start};
+use support::{ANSWERED, ASKING, DONE, OPEN, Running, WORKFLOW, open, start, start_with, waiting};
 
 #[tokio::test]
 async fn every_method_is_there_and_takes_no_parameter_that_it_does_not_know() {
@@ -38,16 +41,26 @@ async fn what_is_not_there_has_its_own_kind_and_a_hint() {
     let resume = json!({"play_sid": "no-sid", "resume_id": OPEN, "payload_json": "1"});
     let other = json!({"play_sid": ASKING, "resume_id": "no-id", "payload_json": "1"});
     let prefill = json!({"play_sid": "no-sid", "prefill_resumes": {"a": 1}});
+    let from = json!({"play_sid": ASKING, "from_span": "no-span"});
+    let output = json!({"play_sid": ASKING, "outputs": {"no-span": 1}});
+    let answer = json!({"play_sid": ASKING, "answers": {"no-name": 1}});
     let cases = [
         ("play_get", nowhere.clone(), ErrorKind::PlayNotFound),
         ("play_wait", nowhere.clone(), ErrorKind::PlayNotFound),
         ("play_cancel", nowhere.clone(), ErrorKind::PlayNotFound),
+        ("play_retry", nowhere.clone(), ErrorKind::PlayNotFound),
+        ("play_restart", nowhere.clone(), ErrorKind::PlayNotFound),
+        ("play_fork", nowhere.clone(), ErrorKind::PlayNotFound),
+        ("play_delete", nowhere.clone(), ErrorKind::PlayNotFound),
         ("play_logs", nowhere.clone(), ErrorKind::PlayNotFound),
         ("play_spans", nowhere.clone(), ErrorKind::PlayNotFound),
         ("play_pending_resumes", nowhere, ErrorKind::PlayNotFound),
         ("play_prefill", prefill, ErrorKind::PlayNotFound),
         ("play_resume", resume, ErrorKind::PlayNotFound),
         ("play_resume", other, ErrorKind::RequestNotFound),
+        ("play_fork", from, ErrorKind::SpanNotFound),
+        ("play_fork", output, ErrorKind::SpanNotFound),
+        ("play_fork", answer, ErrorKind::RequestNotFound),
         ("workflow_get", json!({"workflow": "nothing"}), ErrorKind::WorkflowNotFound),
         ("play_list", json!({"workflow": "nothing"}), ErrorKind::WorkflowNotFound),
         ("play_start", json!({"workflow_sid": "nothing"}), ErrorKind::WorkflowNotFound),
@@ -135,6 +148,59 @@ async fn an_ended_play_takes_nothing_more() {
 }
 
 #[tokio::test]
+async fn what_has_not_ended_is_neither_taken_up_again_nor_removed() {
+    let server = start().await;
+    let before = server.call("play_list", json!({})).await;
+    let refused = [
+        ("play_retry", ASKING),
+        ("play_restart", ASKING),
+        ("play_delete", ASKING),
+        // There is nothing to try again.
+        ("play_retry", DONE),
+    ];
+    for (method, play) in refused {
+        let error = server.refusal(method, json!({"play_sid": play})).await;
+        assert_eq!(error.kind, ErrorKind::IllegalTransition, "{method}: {error}");
+        assert!(error.hint.is_some(), "{method}: {error}");
+    }
+    let misfit = json!({"play_sid": ASKING, "answers": {"amount": {"n": "x"}}});
+    assert_eq!(server.refusal("play_fork", misfit).await.kind, ErrorKind::PayloadMismatch);
+    assert_eq!(server.call("play_list", json!({})).await, before);
+}
+
+#[tokio::test]
+async fn a_play_that_is_taken_up_again_is_a_new_one_and_names_the_old_one() {
+    let server = start().await;
+    let cases = [
+        ("play_restart", json!({"play_sid": DONE}), DONE, "restart"),
+        ("play_fork", json!({"play_sid": DONE}), DONE, "fork"),
+        // An answer of the fork takes the place of the one that was given, or not given yet.
+        ("play_fork", json!({"play_sid": ASKING, "answers": {"first": 3}}), ASKING, "fork"),
+        ("play_fork", json!({"play_sid": ASKING, "answers": {OPEN: {"n": 3}}}), ASKING, "fork"),
+    ];
+    for (method, params, old, how) in cases {
+        let before = server.call("play_get", json!({"play_sid": old})).await;
+        let new = server.call(method, params.clone()).await;
+        assert_eq!(new["origin"], json!({"play_sid": old, "how": how}), "{params}");
+        assert!(new["sid"] != before["sid"], "{params}");
+        assert_eq!(server.call("play_get", json!({"play_sid": old})).await, before);
+    }
+}
+
+#[tokio::test]
+async fn a_play_that_was_removed_is_not_there_any_more() {
+    let server = start().await;
+    let deleted = server.call("play_delete", json!({"play_sid": DONE})).await;
+    assert_eq!(deleted, json!({"ok": true}));
+    for method in ["play_get", "play_spans", "play_logs", "play_delete"] {
+        let error = server.refusal(method, json!({"play_sid": DONE})).await;
+        assert_eq!(error.kind, ErrorKind::PlayNotFound, "{method}: {error}");
+    }
+    let left = server.call("play_list", json!({})).await;
+    assert_eq!(left["items"].as_array().expect("a list").len(), 1);
+}
+
+#[tokio::test]
 async fn a_start_that_is_refused_stores_nothing() {
     use ErrorKind::{FileUnreadable, InputMismatch, InvalidName, InvalidParams};
     let server = start().await;
@@ -210,4 +276,84 @@ async fn stats_name_the_process_and_its_data() {
     let stats = server.call("stats", json!({})).await;
     assert_eq!(stats["pid"], std::process::id());
     assert_eq!((&stats["data_dir"], &stats["n_launches"]), (&json!(server.data_dir()), &json!(0)));
+}
+
+const SLEEPING: &str = "01dddddddddddddddddddddddd";
+const PARENT: &str = "01eeeeeeeeeeeeeeeeeeeeeeee";
+const CHILD: &str = "01ffffffffffffffffffffffff";
+
+/// A wait until the play settles, and what came of the play when this was done to it meanwhile.
+async fn settled_after(server: &Running, play: &str, method: &str, params: Value) -> Value {
+    let (client, other) = (server.client(), server.client());
+    let wait = json!({"play_sid": play, "until": "settled"});
+    let mut waited = pin!(client.call::<_, Value>("play_wait", &wait));
+    // The wait connects first and is accepted first: it is under way once the others are answered.
+    for _ in 0..3 {
+        tokio::select! {
+            biased;
+            settled = &mut waited => panic!("it has not settled: {settled:?}"),
+            health = other.health() => drop(health.expect("well")),
+        }
+    }
+    server.call(method, params).await;
+    let settled = tokio::time::timeout(Duration::from_secs(30), waited).await;
+    settled.expect("it settles").expect("a play")
+}
+
+#[tokio::test]
+async fn a_play_that_waits_for_the_clock_has_not_settled() {
+    for kind in [RequestKind::Timer, RequestKind::Retry] {
+        let server = start_with(waiting(SLEEPING, None, open(kind, 1))).await;
+        let cancel = json!({"play_sid": SLEEPING});
+        let play = settled_after(&server, SLEEPING, "play_cancel", cancel).await;
+        assert_eq!(play["status"], "cancelled", "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_play_has_settled_where_its_child_asks_and_not_where_that_sleeps() {
+    let family = |kind| {
+        let parent = waiting(PARENT, None, open(RequestKind::Child, 1));
+        [parent, waiting(CHILD, Some(PARENT), open(kind, 1))].concat()
+    };
+    let server = start_with(family(RequestKind::Pause)).await;
+    let wait = json!({"play_sid": PARENT, "until": "settled"});
+    let waited = tokio::time::timeout(Duration::from_secs(30), server.call("play_wait", wait));
+    assert_eq!(waited.await.expect("it has settled")["status"], "awaiting_resume");
+
+    let server = start_with(family(RequestKind::Timer)).await;
+    let cancel = json!({"play_sid": CHILD});
+    // The parent is relaunched by that, and there is no interpreter.
+    let play = settled_after(&server, PARENT, "play_cancel", cancel).await;
+    assert_eq!(
+        (&play["status"], &play["error"]["kind"]),
+        (&json!("failed"), &json!("not_started"))
+    );
+}
+
+#[tokio::test]
+async fn only_what_is_asked_of_someone_is_in_the_inbox_and_pages_lose_none() {
+    use RequestKind::{Callback, Child, Pause, Retry, Timer};
+    let kinds = [Timer, Pause, Child, Retry, Callback, Timer, Pause, Timer];
+    let plays = kinds.into_iter().enumerate().flat_map(|(index, kind)| {
+        let asked_at = 10 + i64::try_from(index).expect("small");
+        waiting(&format!("01dddddddddddddddddddddd{index:02}"), None, open(kind, asked_at))
+    });
+    let server = start_with(plays.collect()).await;
+    for limit in 1..=5 {
+        let mut kinds = Vec::new();
+        let mut cursor = Value::Null;
+        loop {
+            let page = server.call("inbox_list", json!({"limit": limit, "cursor": cursor})).await;
+            let items = page["items"].as_array().expect("a list").clone();
+            assert!(items.len() <= limit, "{page}");
+            kinds.extend(items.iter().map(|item| item["request"]["kind"].clone()));
+            cursor = page["next_cursor"].clone();
+            if cursor.is_null() {
+                break;
+            }
+            assert_eq!(items.len(), limit, "a page with a successor is full");
+        }
+        assert_eq!(kinds, ["pause", "pause", "callback", "pause"], "{limit} a page");
+    }
 }

@@ -1,7 +1,10 @@
 //! The commands, one file each, in the order of the help.
 
+mod again;
 mod cancel;
 mod completions;
+mod delete;
+mod fork;
 mod inbox;
 mod logs;
 mod plays;
@@ -63,6 +66,10 @@ async fn dispatch(command: Command, context: Context) -> Result<i32, Stopped> {
         Command::Wait(args) => wait::run(args, context).await,
         Command::Logs(args) => logs::run(args, context).await,
         Command::Cancel(args) => cancel::run(args, context).await,
+        Command::Retry(args) => again::run("play_retry", args, context).await,
+        Command::Restart(args) => again::run("play_restart", args, context).await,
+        Command::Fork(args) => fork::run(args, context).await,
+        Command::Delete(args) => delete::run(args, context).await,
         Command::Workflow(args) => workflow::run(args, context).await,
         Command::Completions { shell } => completions::run(shell, &context),
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hero_schema::rpc::PlayStart;
-use hero_schema::{ErrorKind, Play, RpcError, env, exit};
+use hero_schema::{ErrorKind, Play, RpcError, env};
 
 use super::Context;
 use crate::args;
@@ -19,11 +19,7 @@ pub(crate) async fn run(args: args::Run, context: Context) -> Result<i32, Stoppe
     let role = if args.detach { Role::Looks } else { Role::Carries };
     session::with(context, role, async |session| {
         let play = start(session, order, inputs).await?;
-        if args.detach {
-            return detach(session, &play);
-        }
-        session.output().tell(&format!("started {}", play.sid));
-        follow::to_the_end(session, &play.sid).await
+        follow::carry(session, &play, args.detach).await
     })
     .await
 }
@@ -33,6 +29,9 @@ fn order(args: &args::Run) -> Result<PlayStart, RpcError> {
         name: args.name.clone(),
         prefill_resumes: prefills(args.prefill_file.as_deref(), &args.prefill)?,
         prefill_only: args.prefill_only,
+        timeout_ms: args
+            .timeout
+            .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
         ..PlayStart::default()
     };
     let Some((file, flow)) = file_and_flow(&args.target) else {
@@ -95,23 +94,6 @@ async fn start(
         Err(error) if as_text.iter().any(|key| names(&error.message, key)) => Err(refused),
         answer => answer,
     }
-}
-
-fn detach(session: &Session, play: &Play) -> Result<i32, Stopped> {
-    let output = session.output();
-    if output.is_json {
-        output.print_json(play)?;
-        return Ok(exit::SUCCESS);
-    }
-    output.print(play.sid.as_str())?;
-    if session.is_embedded() {
-        let (wait, start) = (
-            session.place().command(&format!("wait {}", play.sid)),
-            session.place().command("--start"),
-        );
-        output.tell(&format!("no server runs: the play goes on with `{start}` or `{wait}`"));
-    }
-    Ok(exit::SUCCESS)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `hero_logic show`
 
 use hero_schema::rpc::{PlayGet, WorkflowDetail, WorkflowGet};
-use hero_schema::{Play, ResumeRequest, exit};
+use hero_schema::{ErrorKind, OriginKind, Play, PlaySid, ResumeRequest, RpcError, Span, exit};
+use serde::Serialize;
 
 use super::Context;
 use crate::args;
@@ -11,22 +12,34 @@ use crate::output::{Paint, Stopped};
 use crate::place::Place;
 use crate::session::{self, Role, Session};
 use crate::text::{ago, duration, moment, now, plain, short, visible, visible_lines};
-use crate::tree;
+use crate::tree::{self, Drawing};
+use crate::waits;
+
+/// How many child plays are listed; each is asked for on its own.
+const CHILDREN_MAX: usize = 50;
 
 pub(crate) async fn run(args: args::Show, context: Context) -> Result<i32, Stopped> {
     session::with(context, Role::Looks, async |session| {
         let play: Play = session.call("play_get", &PlayGet { play_sid: args.play }).await?;
-        if session.output().is_json {
+        if session.output().is_json && !args.spans {
             session.output().print_json(&play)?;
             return Ok(exit::SUCCESS);
         }
-        let workflow = workflow_name(session, &play).await;
         let spans = all_spans(session, &play.sid).await?;
+        if session.output().is_json {
+            session.output().print_json(&WithSpans { play, spans })?;
+            return Ok(exit::SUCCESS);
+        }
+        let workflow = workflow_name(session, &play).await;
+        let children = children(session, &spans).await?;
         let paint = session.output().paint;
         let mut lines = header(&play, &workflow, paint);
-        let tree = tree::lines(&tree::grow(&spans), paint, now());
-        section(&mut lines, paint, "calls", tree);
+        let notes = waits::notes(&play, &spans, now());
+        let drawing = Drawing { notes: &notes, shows_spans: args.spans, paint, now: now() };
+        section(&mut lines, paint, "calls", drawing.lines(&tree::grow(&spans)));
+        section(&mut lines, paint, "child plays", children);
         section(&mut lines, paint, "open requests", requests(&play, session.place()));
+        section(&mut lines, paint, "waits for", waiting(&play, &spans));
         section(&mut lines, paint, "prefill that was never used", unused(&play));
         section(
             &mut lines,
@@ -40,6 +53,40 @@ pub(crate) async fn run(args: args::Show, context: Context) -> Result<i32, Stopp
         Ok(exit::SUCCESS)
     })
     .await
+}
+
+/// What `--json --spans` prints: the play, and its spans as `play_spans` gives them.
+#[derive(Serialize)]
+struct WithSpans {
+    #[serde(flatten)]
+    play: Play,
+    spans: Vec<Span>,
+}
+
+/// The plays that it spawned, in the order of their calls.
+async fn children(session: &mut Session, spans: &[Span]) -> Result<Vec<String>, RpcError> {
+    let paint = session.output().paint;
+    let mut sids: Vec<&PlaySid> = Vec::new();
+    for child in spans.iter().filter_map(|span| span.child_play_sid.as_ref()) {
+        if !sids.contains(&child) {
+            sids.push(child);
+        }
+    }
+    let mut lines = Vec::new();
+    for &sid in sids.iter().take(CHILDREN_MAX) {
+        let get = PlayGet { play_sid: sid.clone() };
+        lines.push(match session.call::<_, Play>("play_get", &get).await {
+            Ok(child) => {
+                format!("{sid}  {}  {}", visible(&child.name), paint.status(child.status))
+            }
+            Err(error) if error.kind == ErrorKind::PlayNotFound => format!("{sid}  deleted"),
+            Err(error) => return Err(error),
+        });
+    }
+    if sids.len() > CHILDREN_MAX {
+        lines.push(format!("… and {} more", sids.len() - CHILDREN_MAX));
+    }
+    Ok(lines)
 }
 
 /// The name of the workflow; nothing for a file that was run directly.
@@ -60,6 +107,20 @@ fn header(play: &Play, workflow: &str, paint: Paint) -> Vec<String> {
         .zip(play.ended_at)
         .map(|(started, ended)| format!(", took {}", duration(ended.micros_since(started))));
     let ended = play.ended_at.map(|at| format!("{}{}", moment(at), took.unwrap_or_default()));
+    let origin = play.origin.as_ref().map(|origin| {
+        let how = match origin.how {
+            OriginKind::Retry => "retry",
+            OriginKind::Restart => "restart",
+            OriginKind::Fork => "fork",
+        };
+        format!("{how} of {}", origin.play_sid)
+    });
+    let deadline = play.deadline.map(|at| {
+        let left = at.micros_since(now());
+        let is_open = !play.status.is_ended() && left > 0;
+        let left = if is_open { format!(", in {}", duration(left)) } else { String::new() };
+        format!("{}{left}", moment(at))
+    });
     let fields = [
         ("play", play.sid.to_string()),
         ("workflow", visible(workflow)),
@@ -67,8 +128,10 @@ fn header(play: &Play, workflow: &str, paint: Paint) -> Vec<String> {
         ("launches", play.launch.to_string()),
         ("created", moment(play.created_at)),
         ("started", play.started_at.map(moment).unwrap_or_default()),
+        ("deadline", deadline.unwrap_or_default()),
         ("ended", ended.unwrap_or_default()),
         ("input", visible(play.input_data.text())),
+        ("origin", origin.unwrap_or_default()),
         ("parent", play.parent_play_sid.as_ref().map(ToString::to_string).unwrap_or_default()),
     ];
     let told = fields.into_iter().filter(|(_, value)| !value.is_empty());
@@ -98,7 +161,20 @@ fn requests(play: &Play, place: &Place) -> Vec<String> {
             format!("  {}", place.answering(play, request)),
         ]
     };
-    play.pending_resumes.iter().flat_map(lines).collect()
+    play.questions().flat_map(lines).collect()
+}
+
+/// What goes on by itself.
+fn waiting(play: &Play, spans: &[Span]) -> Vec<String> {
+    if play.status.is_ended() {
+        return Vec::new();
+    }
+    let line = |request: &ResumeRequest| {
+        let words = waits::words(request, waits::child(request, spans), now());
+        format!("{}: {words}", visible(&request.name))
+    };
+    let others = play.pending_resumes.iter().filter(|request| !request.kind.is_question());
+    others.map(line).collect()
 }
 
 fn unused(play: &Play) -> Vec<String> {

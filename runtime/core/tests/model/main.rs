@@ -191,7 +191,7 @@ impl Life {
             _ => {}
         }
         let status = self.model.status;
-        let is_cared_for = status.is_settled() || self.processes.contains(&self.model.launch);
+        let is_cared_for = status.is_at_rest() || self.processes.contains(&self.model.launch);
         prop_assert!(is_cared_for, "nobody goes on with a play that is `{}`", status);
         Ok(())
     }

@@ -5,12 +5,16 @@ pub(crate) mod workflow_list;
 pub(crate) mod workflow_save;
 
 pub(crate) mod play_cancel;
+pub(crate) mod play_delete;
+pub(crate) mod play_fork;
 pub(crate) mod play_get;
 pub(crate) mod play_list;
 pub(crate) mod play_logs;
 pub(crate) mod play_pending_resumes;
 pub(crate) mod play_prefill;
+pub(crate) mod play_restart;
 pub(crate) mod play_resume;
+pub(crate) mod play_retry;
 pub(crate) mod play_run_async;
 pub(crate) mod play_spans;
 pub(crate) mod play_start;

@@ -1,15 +1,20 @@
 //! `play_wait`
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use hero_rpc::server::Caller;
 use hero_schema::rpc::{PlayWait, Until};
-use hero_schema::{Play, PlaySid, RpcError};
+use hero_schema::{Play, PlayRecord, PlaySid, PlayStatus, RequestKind, RpcError};
+use hero_store::{PageQuery, PlayQuery};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::play_get;
 use crate::errors;
 use crate::service::Service;
+
+/// How long the news of spawned plays are taken together: a family may be large.
+const FAMILY_NEWS: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run(
     service: &Service,
@@ -34,18 +39,11 @@ pub(crate) async fn run(
 
 /// The last look: a play that has got there in this very moment is not kept from whoever waited for it.
 async fn at_the_stop(service: &Service, params: &PlayWait) -> Result<Play, RpcError> {
-    let play = play_get::play(service, &params.play_sid).await?;
-    if is_there(&play, params.until) {
-        Ok(play)
+    let look = look(service, &params.play_sid, params.until).await?;
+    if look.is_there {
+        Ok(look.play)
     } else {
         Err(errors::of_supervisor(hero_supervisor::Error::Stopping))
-    }
-}
-
-fn is_there(play: &Play, until: Until) -> bool {
-    match until {
-        Until::Ended => play.status.is_ended(),
-        Until::Settled => play.status.is_settled(),
     }
 }
 
@@ -53,17 +51,71 @@ async fn wait(service: &Service, sid: &PlaySid, until: Until) -> Result<Play, Rp
     // Listening begins before the first look, so that nothing can happen unseen in between.
     let mut news = service.store.news();
     loop {
-        let play = play_get::play(service, sid).await?;
-        if is_there(&play, until) {
-            return Ok(play);
+        let look = look(service, sid, until).await?;
+        if look.is_there {
+            return Ok(look.play);
         }
         loop {
             match news.recv().await {
                 Ok(changed) if changed == *sid => break,
+                Ok(changed) if look.family.contains(&changed) => {
+                    tokio::time::sleep(FAMILY_NEWS).await;
+                    break;
+                }
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => break,
-                Err(RecvError::Closed) => return Ok(play),
+                Err(RecvError::Closed) => return Ok(look.play),
             }
         }
+    }
+}
+
+/// What one look at a play has found.
+struct Look {
+    play: Play,
+    /// Whether it has got to where it is waited for.
+    is_there: bool,
+    /// The spawned plays whose change may change that.
+    family: HashSet<PlaySid>,
+}
+
+/// Looks at a play. It settles with a question of its own, or with one of a play that it waits for.
+async fn look(service: &Service, sid: &PlaySid, until: Until) -> Result<Look, RpcError> {
+    let play = play_get::play(service, sid).await?;
+    let mut look = Look { is_there: play.status.is_ended(), play, family: HashSet::new() };
+    if look.is_there || until == Until::Ended || look.play.status != PlayStatus::AwaitingResume {
+        return Ok(look);
+    }
+    let mut parents = vec![sid.clone()];
+    while let Some(parent) = parents.pop() {
+        let requests = service.store.requests(&parent).await.map_err(errors::of_store)?;
+        let open: Vec<_> = requests.iter().filter(|request| request.is_open()).collect();
+        if open.iter().any(|request| request.kind.is_question()) {
+            look.is_there = true;
+            return Ok(look);
+        }
+        if !open.iter().any(|request| request.kind == RequestKind::Child) {
+            continue;
+        }
+        for child in children(service, &parent).await? {
+            look.family.insert(child.sid.clone());
+            parents.extend((child.status == PlayStatus::AwaitingResume).then_some(child.sid));
+        }
+    }
+    Ok(look)
+}
+
+/// The plays that a play has spawned and that have not ended: it waits for each.
+async fn children(service: &Service, parent: &PlaySid) -> Result<Vec<PlayRecord>, RpcError> {
+    let mut children = Vec::new();
+    let mut page = PageQuery::default();
+    loop {
+        let query = PlayQuery { parent: Some(parent.clone()), page, ..PlayQuery::default() };
+        let found = service.store.plays(query).await.map_err(errors::of_store)?;
+        children.extend(found.items.into_iter().filter(|play| !play.status.is_ended()));
+        if !found.has_more {
+            return Ok(children);
+        }
+        page = PageQuery { cursor: found.next_cursor, ..PageQuery::default() };
     }
 }

@@ -57,9 +57,14 @@ impl Running {
 
 /// Starts a server on the records above.
 pub(crate) async fn start() -> Running {
+    start_with(Vec::new()).await
+}
+
+/// Starts a server on the records above and more.
+pub(crate) async fn start_with(more: Vec<Write>) -> Running {
     let dir = tempfile::tempdir().expect("the temporary directory can be written");
     let paths = Paths::new(Some(dir.path().join("data")), Some(dir.path().join("s")));
-    fill(&paths.store_dir()).await;
+    fill(&paths.store_dir(), more).await;
     let server = Server::start(config(paths.clone())).await.expect("starts");
     Running { server, paths, _dir: dir }
 }
@@ -69,7 +74,26 @@ pub(crate) fn config(paths: Paths) -> Config {
     Config { paths, python: Some(PathBuf::from("/no/such/python")), recover: false }
 }
 
-async fn fill(dir: &Path) {
+/// A play of this sid that waits, and what it waits for; the parent is the one that spawned it.
+pub(crate) fn waiting(sid: &str, parent: Option<&str>, request: ResumeRequest) -> Vec<Write> {
+    let record = PlayRecord {
+        n_open_requests: 1,
+        asked_in_launch: LaunchNumber(1),
+        parent: parent.map(PlaySid::new),
+        parent_request: parent.map(|_| ResumeId::new(OPEN)),
+        ..play(sid, sid, PlayStatus::AwaitingResume, &version().sid)
+    };
+    let request = Write::Request(record.sid.clone(), Box::new(request));
+    vec![Write::Play(Box::new(record)), request]
+}
+
+/// An open request with the id [`OPEN`].
+pub(crate) fn open(kind: RequestKind, asked_at: i64) -> ResumeRequest {
+    let asked_at = Timestamp(asked_at);
+    ResumeRequest { name: "waits".into(), kind, schema: None, asked_at, ..open_request() }
+}
+
+async fn fill(dir: &Path, more: Vec<Write>) {
     let store = SledStore::open(dir).expect("opens");
     let version = version();
     let workflow = workflow(&version);
@@ -86,7 +110,7 @@ async fn fill(dir: &Path) {
         ..play(DONE, "done", PlayStatus::Success, &version.sid)
     };
     let sid = asking.sid.clone();
-    let writes = vec![
+    let mut writes = vec![
         Write::Version(Box::new(version)),
         Write::Workflow(Box::new(workflow)),
         Write::Play(Box::new(asking)),
@@ -94,6 +118,7 @@ async fn fill(dir: &Path) {
         Write::Request(sid, Box::new(answered_request())),
         Write::Play(Box::new(done)),
     ];
+    writes.extend(more);
     store.commit(Batch { fence: None, writes }).await.expect("stores");
     store.close().await.expect("closes");
 }

@@ -1,0 +1,16 @@
+//! `play_fork`
+
+use hero_schema::rpc::PlayFork;
+use hero_schema::{Play, RpcError};
+use hero_supervisor::Fork;
+
+use super::play_get;
+use crate::errors;
+use crate::service::Service;
+
+pub(crate) async fn run(service: &Service, params: PlayFork) -> Result<Play, RpcError> {
+    let PlayFork { play_sid, from_span, answers, outputs } = params;
+    let fork = Fork { from_span, answers, outputs };
+    let next = service.supervisor.fork(&play_sid, fork).await.map_err(errors::of_supervisor)?;
+    play_get::play(service, &next.sid).await
+}

@@ -1,0 +1,13 @@
+//! `play_retry`
+
+use hero_schema::rpc::PlayGet;
+use hero_schema::{Play, RpcError};
+
+use super::play_get;
+use crate::errors;
+use crate::service::Service;
+
+pub(crate) async fn run(service: &Service, params: PlayGet) -> Result<Play, RpcError> {
+    let next = service.supervisor.retry(&params.play_sid).await.map_err(errors::of_supervisor)?;
+    play_get::play(service, &next.sid).await
+}
