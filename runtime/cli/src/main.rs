@@ -22,6 +22,7 @@ mod tree;
 mod waits;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 
 use hero_schema::exit;
 
@@ -39,8 +40,13 @@ fn run(arguments: &[OsString]) -> i32 {
         Err(unread) => return unread.print(),
     };
     start_logging();
-    let Ok(runtime) = tokio::runtime::Runtime::new() else {
-        return exit::USAGE;
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: failed to start: {error}");
+            eprintln!("hint: allow more open files (`ulimit -n`) and threads");
+            return exit::USAGE;
+        }
     };
     let code = runtime.block_on(commands::run(cli));
     // A question may still sit on the terminal, on a thread that nothing can end.
@@ -51,5 +57,10 @@ fn run(arguments: &[OsString]) -> i32 {
 fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env(hero_schema::env::LOG)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let has_colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(has_colours)
+        .init();
 }
