@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import sysconfig
 import textwrap
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyhero
 import pytest
 from pyhero import ArgumentError, Client, ConnectionFailed, RpcError
 from pyhero._client import default_socket
-
-SERVER = Path(sysconfig.get_path("scripts")) / "hero_logic_server"
 
 FLOW = """
 from pyhero import ask_user, flow
@@ -27,22 +21,6 @@ def release(version: str) -> str:
     flow.log("asking", "warning")
     return f"{version} {ask_user.confirm('approve', 'Ship it?')}"
 """
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    home = tmp_path_factory.mktemp("hero")
-    environment = {"HERO_HOME": str(home), "HERO_PYTHON": sys.executable}
-    with open(home / "log", "w") as log:
-        server = subprocess.Popen([SERVER], env={**os.environ, **environment}, stdout=log, stderr=log)
-    client = Client(home / "var/sockets/hero_logic/rpc.sock")
-    deadline = time.monotonic() + 30
-    while not Path(client.socket).exists():
-        assert server.poll() is None, (home / "log").read_text()
-        assert time.monotonic() < deadline, "the server does not listen"
-    yield client
-    server.send_signal(signal.SIGTERM)
-    server.wait(timeout=30)
 
 
 @pytest.fixture
@@ -75,6 +53,55 @@ def test_answers_given_ahead_and_plays_ended_from_outside(client: Client, file: 
     assert client.wait(second)["output_data"] == "2 True"
     third = client.start(file=file, inputs={"version": "3"})["sid"]
     assert client.cancel(third)["status"] == "cancelled"
+
+
+def test_plays_are_started_anew(client: Client, file: Path) -> None:
+    done = client.start(file=file, inputs={"version": "1"}, prefill={"approve": True})["sid"]
+    assert client.wait(done)["output_data"] == "1 True"
+    forked = client.fork(done, answers={"approve": False})["sid"]
+    assert client.wait(forked)["output_data"] == "1 False"
+    restarted = client.restart(done)["sid"]
+    assert restarted != done
+    assert client.wait(restarted)["output_data"] == "1 True", "what was given ahead is given again"
+    cancelled = client.start(file=file, inputs={"version": "1"})["sid"]
+    client.cancel(cancelled)
+    retried = client.retry(cancelled)["sid"]
+    (request,) = client.wait(retried, until="settled")["pending_resumes"]
+    client.resume(retried, request["id"], True)
+    assert client.wait(retried)["output_data"] == "1 True"
+
+
+def test_a_fork_begins_at_a_span_and_may_take_other_outputs(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "steps.py"
+    path.write_text(
+        textwrap.dedent("""
+        from pyhero import flow
+
+        @flow
+        def draw(n: int) -> float:
+            return flow.random()
+
+        @flow
+        def main() -> list:
+            return [draw(1), draw(2)]
+        """)
+    )
+    play = client.wait(client.run_async(file=path))
+    first, second = (s["span_id"] for s in client.spans(play["sid"])["items"] if s["name"] == "draw")
+    later = client.wait(client.fork(play["sid"], from_span=second)["sid"])["output_data"]
+    assert later[0] == play["output_data"][0] and later[1] != play["output_data"][1]
+    other = client.wait(client.fork(play["sid"], outputs={first: 0.5})["sid"])["output_data"]
+    assert other[0] == 0.5 and other[1] != play["output_data"][1], "what came after it runs anew"
+
+
+def test_a_play_ends_in_time_and_can_be_deleted(client: Client, file: Path) -> None:
+    sid = client.start(file=file, inputs={"version": "1"}, timeout=0.5)["sid"]
+    assert client.wait(sid, timeout=60)["status"] == "timed_out"
+    client.delete(sid)
+    with pytest.raises(pyhero.PlayNotFound):
+        client.get(sid)
+    with pytest.raises(ArgumentError, match="the timeout of a play cannot be -1"):
+        client.start(file=file, timeout=-1)
 
 
 def test_workflows_are_saved_and_started_by_name(client: Client, file: Path) -> None:

@@ -192,7 +192,7 @@ class Client:
         return play
 
     def restart(self, play_sid: str) -> Object:
-        """Start a play anew with its inputs and nothing else, and return the new play."""
+        """Start a play anew with its inputs and what was given ahead, and return the new play."""
         play: Object = self._call("play_restart", play_sid=play_sid)
         return play
 
@@ -209,7 +209,7 @@ class Client:
         Args:
             play_sid: The play.
             from_span: The span to begin at: what completed before it first began is kept, it and all after
-                it run anew. None keeps everything.
+                it run anew. None begins at the first change, and keeps everything where there is none.
             answers: Other answers than those given, name or id of an answered request → payload.
             outputs: Other outputs than those remembered, id of the span of a completed step → what it is to
                 return.
