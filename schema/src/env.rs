@@ -27,6 +27,9 @@ pub const PYTHON: &str = "HERO_PYTHON";
 pub const PERMIT_ENV: &str = "HERO_PERMIT_ENV";
 /// How the processes of launches come into being: `fork`, where it is not set, or `spawn`.
 pub const LAUNCHES: &str = "HERO_LAUNCHES";
+/// For how many days a server keeps plays after their end, parts of days included; for ever where it is
+/// not set.
+pub const KEEP_DAYS: &str = "HERO_KEEP_DAYS";
 /// What the programs log, in the syntax of `tracing-subscriber`; `warn` where it is not set.
 pub const LOG: &str = "HERO_LOG";
 /// Read when the programs are built: the number of the build.
@@ -45,7 +48,8 @@ pub const CHILD: [&str; 8] = [
 ];
 
 /// The variables that operators set.
-pub const OPERATOR: [&str; 7] = [HOME, SOCKET_DIR, PYTHON, PERMIT_ENV, LAUNCHES, LOG, BUILD_NR];
+pub const OPERATOR: [&str; 8] =
+    [HOME, SOCKET_DIR, PYTHON, PERMIT_ENV, LAUNCHES, KEEP_DAYS, LOG, BUILD_NR];
 
 /// What a launch inherits from the supervisor's environment, beside [`CHILD`] and what its flow
 /// declares and [`PERMIT_ENV`] names. All else is left out, so that a secret of the supervisor reaches no flow.

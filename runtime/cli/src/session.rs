@@ -153,7 +153,7 @@ async fn find_or_become(
             return Ok(None);
         }
         let recover = role == Role::Carries;
-        let config = Config { paths: place.paths.clone(), python: None, recover };
+        let config = Config { paths: place.paths.clone(), python: None, recover, keep: None };
         match Server::start(config).await {
             Ok(server) => return Ok(Some(server)),
             Err(error) if is_taken(&error) && Instant::now() < deadline => {

@@ -6,6 +6,7 @@
 
 mod errors;
 mod methods;
+mod retention;
 mod server;
 mod service;
 

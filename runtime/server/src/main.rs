@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use hero_logic_server::{Config, Server};
@@ -27,6 +28,9 @@ struct Args {
     /// The interpreter of plays that name none.
     #[arg(long, value_name = "PATH", env = env::PYTHON)]
     python: Option<PathBuf>,
+    /// For how many days plays are kept after their end; they are kept for ever where it is not set.
+    #[arg(long, value_name = "DAYS", env = env::KEEP_DAYS, value_parser = days)]
+    keep_days: Option<Duration>,
     /// Print the manifest of this program and do nothing else.
     #[arg(long)]
     info: bool,
@@ -60,7 +64,9 @@ async fn serve(manifest: &ServiceManifest, args: Args) -> Result<(), RpcError> {
     banner(manifest, &paths);
     let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to");
     let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be listened to");
-    let server = Server::start(Config { paths, python: args.python, recover: true }).await?;
+    let server =
+        Server::start(Config { paths, python: args.python, recover: true, keep: args.keep_days })
+            .await?;
     tracing::info!("serving");
     tokio::select! {
         _ = terminate.recv() => {}
@@ -68,6 +74,13 @@ async fn serve(manifest: &ServiceManifest, args: Args) -> Result<(), RpcError> {
     }
     tracing::info!("stopping");
     server.stop().await
+}
+
+/// Parts of a day are fine: `0.5`.
+fn days(text: &str) -> Result<Duration, String> {
+    let days = text.parse().ok().filter(|days: &f64| *days > 0.0);
+    let kept = days.and_then(|days| Duration::try_from_secs_f64(days * 86_400.0).ok());
+    kept.ok_or_else(|| "expected a number of days above 0, such as 30 or 0.5".to_owned())
 }
 
 fn banner(manifest: &ServiceManifest, paths: &Paths) {
@@ -100,6 +113,15 @@ fn print_manifest(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plays_are_kept_for_days_and_parts_of_days() {
+        assert_eq!(days("30"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(days("0.5"), Ok(Duration::from_secs(43_200)));
+        for text in ["0", "-1", "", "NaN", "inf", "1e300", "5d"] {
+            assert!(days(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn the_manifest_reads_and_names_this_program() {

@@ -11,8 +11,8 @@ use hero_supervisor::{Settings, Supervisor};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::errors;
 use crate::service::Service;
+use crate::{errors, retention};
 
 /// How long a process has between SIGTERM and SIGKILL, and to its next step when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -26,6 +26,8 @@ pub struct Config {
     pub python: Option<PathBuf>,
     /// Whether plays that have no process are relaunched at start.
     pub recover: bool,
+    /// For how long plays are kept after their end; None keeps them for ever.
+    pub keep: Option<Duration>,
 }
 
 /// A running server.
@@ -35,6 +37,8 @@ pub struct Server {
     /// Dropped at the stop: `serve` and every call that waits look at it.
     running: watch::Sender<()>,
     serving: JoinHandle<()>,
+    /// Removes old plays, where that is wanted.
+    retention: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -72,7 +76,10 @@ impl Server {
         let serving = tokio::spawn(async move {
             hero_rpc::server::serve(listener, service, stopping.stopping()).await;
         });
-        Ok(Self { supervisor, store, running, serving })
+        let retention = config
+            .keep
+            .map(|keep| tokio::spawn(retention::run(supervisor.clone(), store.clone(), keep)));
+        Ok(Self { supervisor, store, running, serving, retention })
     }
 
     /// Returns once no launch is under way: every play has ended or waits.
@@ -87,6 +94,9 @@ impl Server {
     /// The store could not write its last batch; what was acknowledged is safe.
     pub async fn stop(self) -> Result<(), RpcError> {
         drop(self.running);
+        if let Some(retention) = &self.retention {
+            retention.abort();
+        }
         self.supervisor.stop().await;
         let _ = self.serving.await;
         self.store.close().await.map_err(errors::of_store)

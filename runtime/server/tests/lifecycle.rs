@@ -4,13 +4,16 @@
 mod support;
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hero_logic_server::Server;
+use hero_logic_server::{Config, Server};
+use hero_rpc::Client;
 use hero_rpc::paths::Paths;
-use hero_schema::{ErrorKind, RpcError};
+use hero_schema::rpc::PlayPage;
+use hero_schema::{ErrorKind, Json, PlayStatus, RequestKind, RpcError, Timestamp};
+use hero_store::Write;
 use serde_json::{Value, json};
-use support::{ASKING, config, start};
+use support::{ASKING, DONE, config, open, start, start_with, waiting};
 
 async fn refused(paths: Paths) -> RpcError {
     match Server::start(config(paths)).await {
@@ -77,4 +80,32 @@ async fn a_stop_tells_those_who_wait_and_gives_everything_free() {
     assert!(!paths.rpc_socket().exists());
     let next = Server::start(config(paths)).await.expect("the directory is free");
     next.stop().await.expect("closes");
+}
+
+#[tokio::test]
+async fn plays_that_ended_long_ago_are_removed_and_the_others_stay() {
+    const CHILD: &str = "01ffffffffffffffffffffffff";
+    let mut writes = waiting(CHILD, Some(ASKING), open(RequestKind::Pause, 1));
+    let Write::Play(child) = &mut writes[0] else { panic!("the play comes first") };
+    (child.status, child.output) = (PlayStatus::Success, Some(Json::null()));
+    // Newer than the one that is removed, so looked at before it.
+    (child.created_at, child.ended_at) = (Timestamp(9), Some(Timestamp(9)));
+    let running = start_with(writes).await;
+    let paths = running.paths.clone();
+    running.server.stop().await.expect("closes");
+    let keep = Some(Duration::from_secs(86_400));
+    let server = Server::start(Config { keep, ..config(paths.clone()) }).await.expect("starts");
+    let client = Client::new(paths.rpc_socket());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let sids = async || -> Vec<String> {
+        let page: PlayPage = client.call("play_list", &json!({})).await.expect("a list");
+        page.items.into_iter().map(|play| play.sid.to_string()).collect()
+    };
+    while sids().await.contains(&DONE.to_owned()) {
+        assert!(Instant::now() < deadline, "waited in vain");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // One has not ended; the other has, and belongs to it.
+    assert_eq!(sids().await, [CHILD, ASKING]);
+    server.stop().await.expect("closes");
 }
