@@ -276,6 +276,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:3] == ["-m", "pyhero._child"]:
+    if "pyhero._child" in sys.argv:
         os._exit(main())
     os.execv(os.environ["REAL_PYTHON"], [os.environ["REAL_PYTHON"], *sys.argv[1:]])
