@@ -134,6 +134,21 @@ def test_all_questions_are_asked_at_once(supervisor: Supervisor, how: str) -> No
     assert supervisor.launch().output == ["A", "B", "C"]
 
 
+def test_a_pool_that_a_pause_would_hang_is_refused(supervisor: Supervisor) -> None:
+    write(
+        supervisor,
+        """
+from multiprocessing.pool import ThreadPool
+with ThreadPool(1) as pool:
+    return [*pool.map(square, [1, 2]), *pool.map(ask, ["a", "b"])]
+""",
+    )
+    launch = supervisor.launch()
+    assert (launch.code, launch.error["class"]) == (1, "pyhero:DefinitionError")
+    assert "which does not know of pauses" in launch.error["message"]
+    assert launch.of("pause") == [] and launch.steps() == ["square"] * 2 + ["ask"] * 2
+
+
 SIBLINGS = {
     "threads": "return flow.parallel(lambda: ask('q'), lambda: square(2), lambda: square(3), limit=1)",
     "tasks": """

@@ -201,6 +201,11 @@ class Request:
 
 
 def _check_may_pause(frame: Frame, name: str) -> None:
+    if _play.is_in_deaf_pool():
+        raise DefinitionError(
+            f"pause `{name}` stands in a multiprocessing.pool.ThreadPool, which does not know of pauses",
+            "use flow.map, or a concurrent.futures.ThreadPoolExecutor",
+        )
     place: Frame | None = frame
     while place is not None:
         if not place.may_pause:

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import Counter
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from . import _wire
 
@@ -304,10 +304,22 @@ def _current_owner() -> tuple[object, object]:
 def _current_work() -> object:
     """The piece of work that a thread of a `ThreadPoolExecutor` is at; None in any other thread."""
     pools = sys.modules.get("concurrent.futures.thread")
-    if pools is None or threading.current_thread() is threading.main_thread():
-        return None
-    run = pools._WorkItem.run.__code__
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_code is not run:
-        frame = frame.f_back
+    frame = _frame_of(pools._WorkItem.run) if pools else None
     return None if frame is None else frame.f_locals["self"]
+
+
+def is_in_deaf_pool() -> bool:
+    """Whether this thread is one of a `multiprocessing.pool.ThreadPool`: a pause would end it, and whoever
+    waits for its result would wait for ever."""
+    pools = sys.modules.get("multiprocessing.pool")
+    return pools is not None and _frame_of(pools.worker) is not None
+
+
+def _frame_of(function: Any) -> FrameType | None:
+    """The innermost call of a function in this thread, other than the main one."""
+    if threading.current_thread() is threading.main_thread():
+        return None
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not function.__code__:
+        frame = frame.f_back
+    return frame
