@@ -53,6 +53,17 @@ check: need-cargo $(VENV)/.tools ## What every commit passes: format, lints, qui
 torture: install ## The faults, as often as before a release; takes hours
 	HERO_TORTURE=1 $(BIN)/pytest tests/faults
 
+# A wheel for release in an environment of its own: what users install is what is measured.
+BENCH := target/bench
+.PHONY: bench
+bench: need-cargo ## Speed beside other engines, on an idle machine; QUICK=1: this project alone
+	@[ -e $(BENCH)/venv/bin/python ] || $(PYTHON) -m venv $(BENCH)/venv
+	@echo "building the programs for release; the first time takes some minutes"
+	@HERO_BUILD_PROFILE=release $(BENCH)/venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir $(BENCH)/wheels ./pyhero
+	@$(BENCH)/venv/bin/python -m pip install --quiet --force-reinstall --no-deps $(BENCH)/wheels/pyhero-*.whl
+	@cd tests && $(CURDIR)/$(BENCH)/venv/bin/python -m bench --programs $(CURDIR)/$(BENCH)/venv/bin \
+		--output $(CURDIR)/$(BENCH) --size $(if $(QUICK),quick,full)
+
 .PHONY: fmt
 fmt: need-cargo $(VENV)/.tools ## Formats everything
 	cargo fmt --all
@@ -82,7 +93,7 @@ test-types: install
 	cd pyhero && ../$(BIN)/mypy src tests/typing
 	cd pyhero && ../$(BIN)/pyright --pythonpath ../$(BIN)/python
 	$(BIN)/stubtest pyhero._native
-	$(BIN)/mypy --strict --exclude /flows/ tests/*.py tests/support tests/faults
+	$(BIN)/mypy --strict --exclude /flows/ tests/*.py tests/support tests/faults tests/bench
 	cd tests/faults/flows && $(CURDIR)/$(BIN)/mypy --strict --explicit-package-bases *.py
 
 .PHONY: test-python

@@ -5,6 +5,7 @@ A measure that fails is reported with its reason, and the others go on.
 
 import argparse
 import json
+import signal
 import sys
 import time
 import traceback
@@ -31,18 +32,29 @@ class Sizes:
     n_latencies: int = 200
     n_flows: int = 2_000
     replays: tuple[int, ...] = (1_000, 10_000, 100_000)
+    disk_flow: int = 10_000
     n_paused: int = 1_000
     n_paused_many: int = 100_000
     n_stored: int = 1_000_000
     # A measure ends its repetitions after this time, with at least one.
     budget_seconds: float = 120.0
+    # A store that has not shrunk for so long is taken to be compacted.
+    unchanged_seconds: float = 5.0
 
 
 SIZES = {
     "full": Sizes(),
     # This project alone, in under a minute.
     "quick": Sizes(
-        n_latencies=50, n_flows=300, replays=(1_000, 10_000), n_paused_many=0, n_stored=0, budget_seconds=4.0
+        n_latencies=50,
+        n_flows=300,
+        replays=(1_000, 10_000),
+        disk_flow=1_000,
+        n_paused=100,
+        n_paused_many=0,
+        n_stored=0,
+        budget_seconds=2.0,
+        unchanged_seconds=1.0,
     ),
     # Shows that the scripts work; its figures mean nothing.
     "smoke": Sizes(
@@ -54,10 +66,12 @@ SIZES = {
         n_latencies=3,
         n_flows=10,
         replays=(20,),
+        disk_flow=40,
         n_paused=5,
         n_paused_many=20,
         n_stored=50,
         budget_seconds=5.0,
+        unchanged_seconds=1.0,
     ),
 }
 
@@ -68,8 +82,13 @@ class Order:
 
     sizes: Sizes
     directory: Path
-    only: frozenset[str]
-    rest: tuple[str, ...]
+    only: frozenset[str] = frozenset()
+    rest: tuple[str, ...] = ()
+
+
+def skipped(reason: str) -> dict[str, Any]:
+    """A figure that is not taken, and why."""
+    return {"unit": "", "median": None, "skipped": reason}
 
 
 def order() -> Order:
@@ -81,6 +100,8 @@ def order() -> Order:
     parser.add_argument("rest", nargs="*")
     asked = parser.parse_args()
     asked.directory.mkdir(parents=True, exist_ok=True)
+    # So that a script that is ended from outside ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
     only = frozenset(filter(None, asked.only.split(",")))
     return Order(SIZES[asked.size], asked.directory.resolve(), only, tuple(asked.rest))
 

@@ -73,7 +73,7 @@ class Stored:
 
     def disk(self) -> Iterator[Figure]:
         """Bytes a step, beside those of the outcome itself, and what is left after deleting."""
-        n_steps = self.order.sizes.long_flow
+        n_steps, unchanged = self.order.sizes.disk_flow, self.order.sizes.unchanged_seconds
         with place(self.programs, self.order.directory) as where:
             server = where.start()
             workflow = server.workflow("steps")
@@ -82,7 +82,7 @@ class Stored:
             server = where.start()
             plays = [server.run(workflow, n=n_steps) for _ in range(3)]
             full = disk_bytes(where.data_dir)
-            compacted = after_compaction(where, server)
+            compacted = after_compaction(where, server, unchanged)
             yield "disk_step", of_runs([(full - empty) / (3 * n_steps)], "bytes")
             of_step = (compacted - empty) / (3 * n_steps)
             ratio = round(of_step / OUTCOME_BYTES, 2)
@@ -90,7 +90,7 @@ class Stored:
             server = where.start()
             for play in plays:
                 server.call("play_delete", play_sid=play["sid"])
-            left = after_compaction(where, server)
+            left = after_compaction(where, server, unchanged)
         yield "disk_step_deleted", of_runs([(left - empty) / (3 * n_steps)], "bytes")
 
 
@@ -165,13 +165,13 @@ def page_times(server: Server) -> Iterator[int]:
             cursor = {"cursor": page["next_cursor"]}
 
 
-def after_compaction(where: Place, server: Server) -> int:
+def after_compaction(where: Place, server: Server, unchanged_seconds: float) -> int:
     """Stops the server, gives a new one time to tidy up, and returns the bytes that are left."""
     server.stop()
     server = where.start()
     smallest, deadline = disk_bytes(where.data_dir), time.monotonic() + COMPACTED_WITHIN_SECONDS
     unchanged_since = time.monotonic()
-    while time.monotonic() < min(deadline, unchanged_since + 5):
+    while time.monotonic() < min(deadline, unchanged_since + unchanged_seconds):
         time.sleep(0.2)
         if (now := disk_bytes(where.data_dir)) < smallest:
             smallest, unchanged_since = now, time.monotonic()

@@ -138,7 +138,7 @@ class Peer:
         yield "paused_memory", of_runs([per_play], "KiB")
 
     def disk(self) -> Iterator[Figure]:
-        n_steps = self.order.sizes.long_flow
+        n_steps = self.order.sizes.disk_flow
         with self.worker():
             before = self.server.data_bytes()
             self.one_flow(n_steps)

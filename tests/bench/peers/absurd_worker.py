@@ -1,4 +1,7 @@
-"""The worker of Absurd: `python -m bench.peers.absurd_worker URL MARKS CONCURRENCY CLAIM_SECONDS POLL_SECONDS`."""
+"""The worker of Absurd.
+
+python -m bench.peers.absurd_worker URL MARKS CONCURRENCY CLAIM_SECONDS POLL_SECONDS
+"""
 # mypy: disable-error-code="import-not-found, untyped-decorator, misc"
 
 import sys

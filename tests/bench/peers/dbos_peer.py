@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from dbos import DBOS
@@ -166,7 +165,7 @@ class Dbos:
         yield "paused_memory", of_runs([(self._memory_kib() - before) / n_plays], "KiB")
 
     def disk(self) -> Iterator[Figure]:
-        n_steps = self.order.sizes.long_flow
+        n_steps = self.order.sizes.disk_flow
         before = self._disk_bytes()
         DBOS.start_workflow(steps, n_steps).get_result()
         yield "disk_step", of_runs([(self._disk_bytes() - before) / n_steps], "bytes")
@@ -246,13 +245,14 @@ def main() -> None:
         if database == "postgres":
             server = stack.enter_context(postgres.running(asked.directory / "postgres"))
             url, versions["postgresql"] = server.url, server.ask("show server_version")
-        dbos, is_launched = Dbos(asked, url, server), []
+        dbos = Dbos(asked, url, server)
+        launched: set[str] = set()
 
         def taking(measure: Callable[[Dbos], Iterator[Figure]]) -> Measure:
             def take() -> Iterator[Figure]:
-                if measure is not Dbos.restart and not is_launched:
+                if measure is not Dbos.restart and url not in launched:
                     launch(url)
-                    is_launched.append(True)
+                    launched.add(url)
                 yield from measure(dbos)
 
             return take
