@@ -142,7 +142,7 @@ pub(super) fn in_sleds_way(sled_dir: &Path) -> Result<Vec<PathBuf>, Error> {
     for path in blobs::names_in(sled_dir)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_in_the_way = match &*name {
-            "conf" => !reads_as(&path, |content| content.starts_with(SLED_CONF))?,
+            "conf" => !reads_as(&path, is_sleds_conf)?,
             name if name.ends_with(".generating") => true,
             name if name.starts_with("snap.") => !reads_as(&path, is_whole_snapshot)?,
             _ => false,
@@ -156,6 +156,12 @@ pub(super) fn in_sleds_way(sled_dir: &Path) -> Result<Vec<PathBuf>, Error> {
 
 fn reads_as(path: &Path, is_right: impl FnOnce(&[u8]) -> bool) -> Result<bool, Error> {
     fs::read(path).map(|content| is_right(&content)).map_err(io_error("read", path))
+}
+
+/// Whether this is what sled would write: the text and its checksum.
+fn is_sleds_conf(content: &[u8]) -> bool {
+    let checksum = crc32fast::hash(SLED_CONF).to_le_bytes();
+    content.strip_prefix(SLED_CONF) == Some(checksum.as_slice())
 }
 
 /// Whether a snapshot ends with its length and checksum.
@@ -247,10 +253,9 @@ fn check_format_record(engine: &SledEngine, is_created: bool) -> Result<(), Erro
     }
 }
 
-/// Makes durable what sled wrote while it opened and never syncs itself.
+/// Makes durable what sled wrote while it opened and never syncs itself: first the names, so that no
+/// count of writes outlives the file that they are in.
 fn sync_all(dir: &Path, engine: &SledEngine) -> Result<(), Error> {
-    engine.sync()?;
-    engine.head.sync()?;
     let conf: PathBuf = engine.sled_dir.join("conf");
     File::open(&conf).and_then(|conf| conf.sync_all()).map_err(io_error("sync", &conf))?;
     sync_dir(&engine.sled_dir)?;
@@ -260,7 +265,9 @@ fn sync_all(dir: &Path, engine: &SledEngine) -> Result<(), Error> {
     sync_dir(dir)?;
     // The directory itself may be new. Its parent may be closed to us, and then was there before us.
     let parent = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_owned));
-    parent.map_or(Ok(()), |parent| sync_dir(&parent).or(Ok(())))
+    parent.map_or(Ok(()), |parent| sync_dir(&parent).or(Ok(())))?;
+    engine.sync()?;
+    engine.head.sync()
 }
 
 fn damaged_tree(reason: &str) -> Error {

@@ -53,16 +53,15 @@ impl Evidence {
         self.is_latest && digests.is_none_or(|digests| digests == self.found)
     }
 
-    /// Whether the play and its tally are as they were written last.
-    fn proves(&self, salvaged: &Salvaged, play: &PlaySid) -> bool {
+    /// Whether the play and its tally are as they were when the tree was as old as it is.
+    fn agrees_about(&self, salvaged: &Salvaged, play: &PlaySid) -> bool {
         let stored = self.stored.and_then(|stored| stored.digests);
         let key = keys::play(play);
-        let agree = match (stored, keys::play_part(&key)) {
+        match (stored, keys::play_part(&key)) {
             (Some(stored), Some(play)) => stored.agree_about(&self.found, play),
             // Format 1 has no sums.
             _ => salvaged.unreadable.is_none() && salvaged.n_gaps == 0,
-        };
-        self.is_latest && agree
+        }
     }
 }
 
@@ -211,16 +210,19 @@ impl Diagnosis {
     /// Why a play cannot be carried over; None where there is no such play, and never was.
     fn reasons_against(&self, play: &PlaySid) -> Option<Vec<String>> {
         let mut reasons = Vec::new();
-        let is_proven = self.evidence.proves(&self.salvaged, play);
+        let is_consistent = self.evidence.agrees_about(&self.salvaged, play);
         let mut status = None;
         match self.record::<PlayRecord>(&keys::play(play)) {
             Ok(Some(record)) => status = Some(record.status),
             // Only a list names it, and rightly no record does.
-            Ok(None) if is_proven && !self.has_memory(play) => return None,
+            Ok(None) if is_consistent && !self.has_memory(play) => return None,
             Ok(None) => reasons.push("its record is missing".into()),
             Err(error) => reasons.push(error.to_string()),
         }
-        if !is_proven && status.is_none_or(|status| !status.is_ended()) {
+        if !is_consistent {
+            reasons.push("not all that was written of it may be there".into());
+        } else if !self.evidence.is_latest && status.is_none_or(|status| !status.is_ended()) {
+            // What had ended by then does nothing any more.
             reasons.push("what it did last may be missing".into());
         }
         match self.record::<Tally>(&keys::tally(play)) {
