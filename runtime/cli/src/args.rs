@@ -113,6 +113,8 @@ pub(crate) enum Command {
     /// Save flows under a name, and look at them
     #[command(subcommand)]
     Workflow(Workflow),
+    /// Look for what keeps plays from being carried, and for what was lost
+    Doctor(Doctor),
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -335,6 +337,20 @@ pub(crate) struct Delete {
     /// Do not ask first
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It looks at the server, the interpreter, the data directory, the free space, the sockets, at what is left
+over of a server that was killed, and at the store. Exits 1 where something has failed, else 0.
+
+A repair writes what is readable of a damaged store to a new one, which takes its place; the old one is
+kept beside it. A play of which something is missing that its next process would build on is not carried
+on: it is put into quarantine, as a file to read. No server may run meanwhile.")]
+pub(crate) struct Doctor {
+    /// Save what is readable of a damaged store
+    #[arg(long)]
+    pub(crate) repair: bool,
 }
 
 #[derive(Debug, Subcommand)]

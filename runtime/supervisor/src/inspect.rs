@@ -97,10 +97,10 @@ fn read(python: &Path, output: &Output) -> Result<(Bundle, FlowSignature), Error
     }
 }
 
-fn unusable(python: &Path, reason: &str) -> Error {
+pub(crate) fn unusable(python: &Path, reason: &str) -> Error {
     Error::Inspect {
         kind: ErrorKind::InterpreterUnusable,
-        message: format!("failed to run `{} -m pyhero._inspect`: {reason}", python.display()),
+        message: format!("failed to run `pyhero` with `{}`: {reason}", python.display()),
         hint: Some(
             "install `pyhero` into that interpreter, activate another virtual environment, or set HERO_PYTHON".into(),
         ),

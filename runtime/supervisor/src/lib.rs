@@ -33,6 +33,8 @@ mod process;
 
 mod inspect;
 
+pub mod checkup;
+
 mod error;
 
 pub use error::Error;

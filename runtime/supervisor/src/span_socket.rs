@@ -4,7 +4,9 @@
 //! launch it speaks for, and is then handed to that launch; anything else is refused and closed.
 
 use std::collections::HashMap;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -62,6 +64,8 @@ impl SpanSocket {
         }
         let name = path.to_fs_name::<GenericFilePath>().map_err(failed)?;
         let listener = ListenerOptions::new().name(name).create_tokio().map_err(failed)?;
+        // The directory keeps strangers out already; this is for one that is shared by mistake.
+        std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
         let expected = Arc::<Expected>::default();
         let accepting = tokio::spawn(accept_all(listener, Arc::clone(&expected)));
         Ok(Self { expected, accepting })

@@ -4,6 +4,7 @@ mod again;
 mod cancel;
 mod completions;
 mod delete;
+mod doctor;
 mod fork;
 mod inbox;
 mod logs;
@@ -71,6 +72,7 @@ async fn dispatch(command: Command, context: Context) -> Result<i32, Stopped> {
         Command::Fork(args) => fork::run(args, context).await,
         Command::Delete(args) => delete::run(args, context).await,
         Command::Workflow(args) => workflow::run(args, context).await,
+        Command::Doctor(args) => doctor::run(args, context).await,
         Command::Completions { shell } => completions::run(shell, &context),
     }
 }
