@@ -45,11 +45,14 @@ def answer_to(pause: str) -> int:
 class Crowd:
     """Starts plays and answers pauses in a thread of its own."""
 
-    def __init__(self, hero: Hero, ledger: Ledger, chances: random.Random, n_plays: int) -> None:
+    def __init__(
+        self, hero: Hero, ledger: Ledger, chances: random.Random, n_plays: int, n_steps: range
+    ) -> None:
         self._hero = hero
         self._ledger = ledger
         self._chances = chances
         self._n_plays = n_plays
+        self._n_steps = n_steps
         self._flows = itertools.cycle(OUTPUTS)
         self._is_starting = True
         self._must_end = threading.Event()
@@ -81,7 +84,7 @@ class Crowd:
 
     def _keep_plays_in_flight(self) -> None:
         for _ in range(self._n_plays - len(self._unended()) if self._is_starting else 0):
-            name, n = next(self._flows), self._chances.randint(3, 12)
+            name, n = next(self._flows), self._chances.choice(self._n_steps)
             play = self._call(
                 "play_start",
                 file=str(PROGRAMS),
@@ -110,9 +113,16 @@ class Crowd:
 
 
 @contextmanager
-def crowd(hero: Hero, ledger: Ledger, chances: random.Random, n_plays: int) -> Iterator[Crowd]:
-    """A crowd at work, until the end of the block. What it failed of is raised there."""
-    crowd = Crowd(hero, ledger, chances, n_plays)
+def crowd(
+    hero: Hero, ledger: Ledger, chances: random.Random, n_plays: int, n_steps: range = range(3, 13)
+) -> Iterator[Crowd]:
+    """A crowd at work, until the end of the block. What it failed of is raised there.
+
+    Args:
+        n_plays: How many are in flight at any time.
+        n_steps: How many steps, rounds or questions each may have.
+    """
+    crowd = Crowd(hero, ledger, chances, n_plays, n_steps)
     crowd._thread.start()
     try:
         yield crowd

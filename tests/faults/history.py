@@ -27,6 +27,9 @@ class Ledger:
         self._lock = threading.Lock()
         self._connection = socket.socket(socket.AF_UNIX)
         self._connection.connect(str(self.socket))
+        self._file = (directory / ledger.FILE_NAME).open("rb")
+        self._begun = b""
+        self._events: list[Event] = []
 
     @property
     def socket(self) -> Path:
@@ -42,8 +45,10 @@ class Ledger:
 
     def history(self) -> list[Event]:
         """Everything so far, in the order in which it happened."""
-        lines = (self._directory / ledger.FILE_NAME).read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        with self._lock:
+            *lines, self._begun = (self._begun + self._file.read()).split(b"\n")
+            self._events += [json.loads(line) for line in lines]
+            return list(self._events)
 
 
 @contextmanager
