@@ -1,13 +1,15 @@
 //! The memory that a launch is handed: outcomes by key, left as text until someone asks.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Formatter};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{self, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// Remembered outcomes by step key or resume id.
@@ -89,16 +91,47 @@ fn read_regular_file(path: &str) -> std::io::Result<String> {
 
 /// Where in the text each outcome stands.
 fn places(text: &str) -> Result<HashMap<String, Range<usize>>, serde_json::Error> {
-    let members: HashMap<String, &RawValue> = serde_json::from_str(text)?;
+    let Members(members) = serde_json::from_str(text)?;
     let start_of_text = text.as_ptr() as usize;
-    members
-        .into_iter()
-        .map(|(key, outcome)| {
-            serde_json::from_str::<OutcomeShape>(outcome.get())?;
-            let start = outcome.get().as_ptr() as usize - start_of_text;
-            Ok((key, start..start + outcome.get().len()))
-        })
-        .collect()
+    let mut places = HashMap::with_capacity(members.len());
+    for (key, outcome) in members {
+        serde_json::from_str::<OutcomeShape>(outcome.get())?;
+        let start = outcome.get().as_ptr() as usize - start_of_text;
+        match places.entry(key) {
+            Entry::Vacant(place) => place.insert(start..start + outcome.get().len()),
+            Entry::Occupied(place) => {
+                return Err(de::Error::custom(format!("`{}` stands there twice", place.key())));
+            }
+        };
+    }
+    Ok(places)
+}
+
+/// The members of one object, all of them: a map would keep the last of two with one key.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members<'de>;
+
+    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of outcomes")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members<'de>, M::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
+    }
 }
 
 #[cfg(test)]
@@ -115,7 +148,10 @@ mod tests {
 
     #[test]
     fn what_is_no_memory_is_refused() {
-        for text in ["", "[]", "{\"a\":1}", "{\"a\":{\"lost\":1}}", "{\"a\":{\"returned\":1}"] {
+        let twice = r#"{"a":{"returned":1},"a":{"returned":2}}"#;
+        for text in
+            [twice, "", "[]", "{\"a\":1}", "{\"a\":{\"lost\":1}}", "{\"a\":{\"returned\":1}"]
+        {
             assert!(places(text).is_err(), "{text}");
         }
     }

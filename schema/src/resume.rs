@@ -73,6 +73,11 @@ impl ResumeRequest {
         self.answer.is_none()
     }
 
+    /// Whether an answer may be given ahead: the clock and the end of a child play take none.
+    pub fn takes_prefill(&self) -> bool {
+        matches!(self.kind, RequestKind::Pause | RequestKind::Callback)
+    }
+
     /// What the pause returns or raises when nobody answers in time.
     pub fn outcome_on_expiry(&self) -> Outcome {
         match &self.default {

@@ -16,6 +16,9 @@ pub enum Misfit {
 /// How many places of a misfit are told.
 const MISFITS_MAX: usize = 5;
 
+/// How much is told of each, in characters: it quotes the payload.
+const MISFIT_CHARS_MAX: usize = 300;
+
 /// Checks a payload, or the inputs of a flow, against a JSON Schema (draft 2020-12 unless it says
 /// otherwise). No schema accepts everything; references to files or URLs are refused.
 ///
@@ -32,11 +35,18 @@ pub fn check(schema: Option<&Json>, payload: &Json) -> Result<(), Misfit> {
         .iter_errors(&payload)
         .take(MISFITS_MAX)
         .map(|error| match error.instance_path().as_str() {
-            "" => error.to_string(),
-            place => format!("{place}: {error}"),
+            "" => shortened(error.to_string()),
+            place => shortened(format!("{place}: {error}")),
         })
         .collect();
     if places.is_empty() { Ok(()) } else { Err(Misfit::Payload(places)) }
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(MISFIT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 #[cfg(test)]
@@ -45,6 +55,13 @@ mod tests {
 
     fn json(text: &str) -> Json {
         Json::parse(text).expect("valid")
+    }
+
+    #[test]
+    fn a_long_payload_is_quoted_in_part() {
+        let long = json(&format!("\"{}\"", "é".repeat(100_000)));
+        let misfit = check(Some(&json(r#"{"type":"number"}"#)), &long).expect_err("no number");
+        assert!(misfit.to_string().len() < 1000);
     }
 
     #[test]

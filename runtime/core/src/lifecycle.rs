@@ -189,12 +189,18 @@ pub fn apply(play: &PlayRecord, event: Event, now: Timestamp) -> Result<Decision
             None if request.kind == RequestKind::Child && by != Answerer::Child => {
                 Err(Refusal::ChildOnly)
             }
-            None => answered(play.clone(), request, outcome, by, now),
+            None => {
+                if let Outcome::Returned(payload) = &outcome {
+                    answer::check(request.schema.as_ref(), payload)?;
+                }
+                Ok(answered(play.clone(), request, outcome, by, now))
+            }
         },
 
         (Pending | Running | AwaitingResume, Event::Expired { request }) if request.is_open() => {
             let outcome = request.outcome_on_expiry();
-            answered(play.clone(), request, outcome, Answerer::Timer, now)
+            // The flow itself gave the default. A timer that refused it would leave the play waiting.
+            Ok(answered(play.clone(), request, outcome, Answerer::Timer, now))
         }
         // Someone answered in time, or nobody waits for it any more.
         (_, Event::Expired { .. }) => Ok(Decision::NoChange),
@@ -263,8 +269,7 @@ fn asked_in(
     }
     let is_new = stored.is_none();
     let mut request = stored.unwrap_or(asked);
-    let takes_prefill = matches!(request.kind, RequestKind::Pause | RequestKind::Callback);
-    let entry = match takes_prefill {
+    let entry = match request.takes_prefill() {
         true => prefill::find(&play.prefill, &request.name).map(|(p, v)| (p.to_owned(), v.clone())),
         false => None,
     };
@@ -282,7 +287,7 @@ fn asked_in(
         });
         return Ok(change(play, Some(request), []));
     }
-    if play.prefill_only && takes_prefill {
+    if play.prefill_only && request.takes_prefill() {
         let failure = failure::prefill_missing(&request);
         return Ok(failed_at_pause(play, failure, now));
     }
@@ -297,10 +302,7 @@ fn answered(
     outcome: Outcome,
     by: Answerer,
     now: Timestamp,
-) -> Result<Decision, Refusal> {
-    if let Outcome::Returned(payload) = &outcome {
-        answer::check(request.schema.as_ref(), payload)?;
-    }
+) -> Decision {
     if let Answerer::Prefill { pattern } = &by {
         play.prefill_used.insert(pattern.clone());
     }
@@ -308,14 +310,14 @@ fn answered(
     play.n_open_requests = play.n_open_requests.saturating_sub(1);
     play.n_fresh_answers += 1;
     if play.status != PlayStatus::AwaitingResume {
-        return Ok(change(play, Some(request), []));
+        return change(play, Some(request), []);
     }
     match relaunched(play, now) {
         Decision::Change(mut transition) => {
             transition.request = Some(request);
-            Ok(Decision::Change(transition))
+            Decision::Change(transition)
         }
-        Decision::NoChange => Ok(Decision::NoChange),
+        Decision::NoChange => Decision::NoChange,
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use hero_schema::{
-    Answer, Json, LaunchNumber, Outcome, OutcomeRecord, ResumeRequest, Span, SpanId, SpanStatus,
-    StepKey,
+    Answer, Json, LaunchNumber, Outcome, OutcomeRecord, RequestKind, ResumeRequest, Span, SpanId,
+    SpanStatus, StepKey,
 };
 
-/// Marks the part of a path under which a step is undone: `main/~<step key>`. No name begins with it.
+/// Marks the part of a path under which a step is undone, `main/~<step key>`, or a launch notes something
+/// for itself, `main/charge:6ba0210c/~`. No name begins with it.
 const UNDO: &str = "/~";
 
 /// What of a play's memory goes into another play.
@@ -20,12 +21,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What a retry keeps: everything but what failed, and what was undone.
+    /// What is still so: all but what was undone, and what a launch had noted for itself.
     ///
     /// A step that was undone must run again, and so must every step that called it, or it would never
-    /// be reached.
+    /// be reached. A note, such as when a step was begun, says nothing of another play.
     #[must_use]
-    pub fn without_failures(self) -> Self {
+    pub fn without_undone(self) -> Self {
         let undone: HashSet<StepKey> = self.outcomes.iter().filter_map(undone_by).collect();
         let undone_in: Vec<String> = self
             .outcomes
@@ -34,14 +35,27 @@ impl Memory {
             .map(|record| record.parent_path.clone())
             .collect();
         let is_kept = |record: &OutcomeRecord| {
-            matches!(record.outcome, Outcome::Returned(_))
-                && undone_by(record).is_none()
+            undone_by(record).is_none()
                 && !undone.contains(&record.key)
                 && !undone_in.iter().any(|path| lies_in(path, &record.path()))
         };
         Self {
             outcomes: self.outcomes.into_iter().filter(is_kept).collect(),
-            requests: self.requests.into_iter().filter(has_payload).collect(),
+            requests: self.requests,
+        }
+    }
+
+    /// What a retry keeps: everything but what failed, and what was undone. The waits between the attempts
+    /// that failed are waited again.
+    #[must_use]
+    pub fn without_failures(self) -> Self {
+        let Self { outcomes, requests } = self.without_undone();
+        let has_returned = |record: &OutcomeRecord| matches!(record.outcome, Outcome::Returned(_));
+        let is_kept =
+            |request: &ResumeRequest| request.kind != RequestKind::Retry && has_payload(request);
+        Self {
+            outcomes: outcomes.into_iter().filter(has_returned).collect(),
+            requests: requests.into_iter().filter(is_kept).collect(),
         }
     }
 
@@ -133,7 +147,7 @@ impl History {
     }
 }
 
-/// The step that this one undoes, or helps to undo.
+/// The step that this one undoes, or helps to undo; an empty key for a note.
 fn undone_by(record: &OutcomeRecord) -> Option<StepKey> {
     let (_, undo) = record.parent_path.split_once(UNDO)?;
     Some(StepKey::new(undo.split('/').next().unwrap_or(undo)))
@@ -151,7 +165,7 @@ fn lies_in(path: &str, call: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hero_schema::{Answerer, Raised, RequestKind, ResumeId, SpanKind, Timestamp};
+    use hero_schema::{Answerer, Raised, ResumeId, SpanKind, Timestamp};
 
     use super::*;
 
@@ -204,8 +218,16 @@ mod tests {
     fn a_retry_drops_what_failed_and_what_nobody_answered() {
         let failed = OutcomeRecord { outcome: raised(), ..step("main", "charge", "cc", 3) };
         let memory = Memory {
-            outcomes: vec![step("main", "fetch", "aa", 1), failed],
+            outcomes: vec![
+                step("main", "fetch", "aa", 1),
+                step("main/charge:cc/~", "started", "dd", 2),
+                failed,
+            ],
             requests: vec![
+                ResumeRequest {
+                    kind: RequestKind::Retry,
+                    ..question("retry", Some(Outcome::Returned(Json::null())))
+                },
                 question("answered", Some(Outcome::Returned(Json::null()))),
                 question("expired", Some(raised())),
                 question("open", None),
@@ -228,6 +250,20 @@ mod tests {
             requests: Vec::new(),
         };
         assert_eq!(names(&memory.without_failures()), ["plan", "map"]);
+    }
+
+    #[test]
+    fn what_was_undone_is_not_so_any_more_and_failures_are() {
+        let memory = Memory {
+            outcomes: vec![
+                step("main", "hotel", "aaaaaaaa00", 1),
+                OutcomeRecord { outcome: raised(), ..step("main", "car", "bbbbbbbb00", 2) },
+                OutcomeRecord { outcome: raised(), ..step("main/~", "failure", "cccccccc00", 3) },
+                step("main/~aaaaaaaa00", "cancel_hotel", "dddddddd00", 4),
+            ],
+            requests: vec![question("approve", Some(raised()))],
+        };
+        assert_eq!(names(&memory.without_undone()), ["car", "approve"]);
     }
 
     /// Spans by their ids and the frames in which they began.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use hero_core::{Decision, Effect, Event, Transition};
-use hero_schema::{PlayRecord, PlaySid, VersionSid, WorkflowVersion};
+use hero_schema::{LaunchNumber, PlayRecord, PlaySid, VersionSid, WorkflowVersion};
 use hero_store::{Batch, Write};
 
 use crate::supervisor::Supervisor;
@@ -96,10 +96,34 @@ impl Supervisor {
                 Effect::Launch(launch) => {
                     let underway = Arc::clone(&self.shared).enter(&transition.play.sid, *launch);
                     let launching = launch::run(self.clone(), transition.play.clone(), underway);
-                    tokio::spawn(launching);
+                    tokio::spawn(self.clone().watch(
+                        launching,
+                        transition.play.sid.clone(),
+                        *launch,
+                    ));
                 }
                 Effect::Kill(launch) => self.shared.kill(&transition.play.sid, *launch),
             }
+        }
+    }
+}
+
+impl Supervisor {
+    /// Sees to it that a play does not stay `running` where carrying its launch has failed in a way
+    /// that nobody thought of.
+    async fn watch(
+        self,
+        launching: impl Future<Output = ()> + Send + 'static,
+        play: PlaySid,
+        launch: LaunchNumber,
+    ) {
+        let Err(panic) = tokio::spawn(launching).await else { return };
+        tracing::error!(%play, %launch, %panic, "launch not carried to its end");
+        let end =
+            launch::not_started(format!("the supervisor failed while it carried it: {panic}"));
+        let event = |_: &PlayRecord| Event::LaunchEnded { launch, end: end.clone() };
+        if let Err(error) = self.decide(&play, event).await {
+            tracing::error!(%play, %launch, %error, "end of launch not stored");
         }
     }
 }

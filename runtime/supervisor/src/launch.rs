@@ -9,7 +9,8 @@ use std::time::Duration;
 use hero_core::{Cost, Decision, Event, Exit, LaunchEnd, replay};
 use hero_schema::child::LaunchOrder;
 use hero_schema::{
-    LogLevel, LogStream, OutcomeRecord, PlayRecord, PlaySid, ResumeRequest, SpanStatus, env, exit,
+    LogLevel, LogStream, OutcomeRecord, PlayRecord, PlaySid, ResumeRequest, SpanStatus, StepKey,
+    env, exit,
 };
 use hero_store::{PageQuery, Store};
 use rustix::io::Errno;
@@ -113,7 +114,8 @@ fn is_of_the_contract(exit: &Exit) -> bool {
     matches!(exit, Exit::Code(exit::SUCCESS | exit::FAILED | exit::USAGE | exit::PAUSED))
 }
 
-fn not_started(reason: String) -> LaunchEnd {
+/// The end of a launch that has no process to tell of it.
+pub(crate) fn not_started(reason: String) -> LaunchEnd {
     LaunchEnd {
         exit: Exit::NotStarted(reason),
         result: None,
@@ -288,10 +290,14 @@ impl<'a> Launch<'a> {
         };
         let recorded = recorder.finish(open_status, death.as_ref());
         let left_over = replay::left_over(&self.handed, not_asked_for(recorded.result.as_ref()));
+        let is_new = |step: &StepKey| !self.handed.iter().any(|known| known.key == *step);
+        let has_progressed = recorded.has_asked_anew
+            || recorded.was_timed_out
+            || recorded.stored_steps.iter().any(is_new);
         LaunchEnd {
             exit,
             result: recorded.result,
-            has_progressed: recorded.has_progressed,
+            has_progressed,
             was_timed_out: recorded.was_timed_out,
             left_over,
             open_span: recorded.open_span,

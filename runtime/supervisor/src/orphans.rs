@@ -151,7 +151,7 @@ impl Orphans {
 
     /// Ends all that is left of launches that have ended, and returns once it is gone.
     pub(crate) async fn sweep(&self) {
-        if self.left_over().is_empty() {
+        if self.left_over().next().is_none() {
             return;
         }
         let (done, is_done) = oneshot::channel();
@@ -159,14 +159,17 @@ impl Orphans {
         let _ = is_done.await;
     }
 
-    /// The orphans whose launch has ended. Reaps the dead ones, of whichever launch.
-    fn left_over(&self) -> Vec<Pid> {
+    /// The orphans whose launch has ended. Reaps the dead ones, of whichever launch. Holds the locks
+    /// while it is asked on.
+    fn left_over(&self) -> impl Iterator<Item = Pid> {
         let registry = Registry::lock();
         let spared = self.spared();
-        let candidates =
-            procfs::all().filter(|pid| !registry.processes.contains(pid) && !spared.contains(pid));
-        let living = candidates.filter(|&pid| matches!(reap(pid), Reaped::Living));
-        living.filter(|&pid| !self.belongs_to_one(pid, &registry)).collect()
+        procfs::all().filter(move |&pid| {
+            !registry.processes.contains(&pid)
+                && !spared.contains(&pid)
+                && matches!(reap(pid), Reaped::Living)
+                && !self.belongs_to_one(pid, &registry)
+        })
     }
 
     /// Whether an orphan may belong to a launch that has not ended.
@@ -198,7 +201,7 @@ impl Orphans {
         let deadline = Instant::now() + ENDING_MAX;
         let mut n_killed = 0;
         loop {
-            let left = self.left_over();
+            let left = self.stop_left_over(deadline);
             if left.is_empty() {
                 break;
             }
@@ -211,6 +214,22 @@ impl Orphans {
         }
         if n_killed > 0 {
             tracing::info!(n_killed, "processes that outlived their launch were killed");
+        }
+    }
+
+    /// Stops all that is left over, each as soon as it is seen: it may be about to end and to leave
+    /// another in its place.
+    fn stop_left_over(&self, deadline: Instant) -> Vec<Pid> {
+        let mut stopped = HashSet::new();
+        loop {
+            let n_before = stopped.len();
+            for pid in self.left_over() {
+                signal(pid, Signal::STOP);
+                stopped.insert(pid);
+            }
+            if stopped.len() == n_before || Instant::now() > deadline {
+                return Vec::from_iter(stopped);
+            }
         }
     }
 
@@ -230,7 +249,9 @@ fn work(inbox: &mpsc::Receiver<oneshot::Sender<()>>, orphans: &Weak<Orphans>) {
                 // A launch that is not waited for any more asks nobody.
                 let _ = done.send(());
             }
-            Err(RecvTimeoutError::Timeout) if has_dead_child() => drop(orphans.left_over()),
+            Err(RecvTimeoutError::Timeout) if has_dead_child() => {
+                orphans.left_over().for_each(drop)
+            }
             Err(_) => {}
         }
     }
@@ -271,22 +292,20 @@ fn end_families(roots: &[Pid], deadline: Instant) -> usize {
         if new.is_empty() || Instant::now() > deadline {
             break;
         }
-        signal_all(new.iter(), Signal::STOP);
+        new.iter().for_each(|&pid| signal(pid, Signal::STOP));
         stopped.extend(new);
     }
     // Children first: a stopped group whose parent ends is woken up.
-    signal_all(stopped.iter().rev(), Signal::KILL);
+    stopped.iter().rev().for_each(|&pid| signal(pid, Signal::KILL));
     while !stopped.iter().all(|&pid| is_gone(pid)) && Instant::now() < deadline {
         std::thread::sleep(LOOK_AGAIN);
     }
     stopped.len()
 }
 
-fn signal_all<'a>(pids: impl Iterator<Item = &'a Pid>, signal: Signal) {
-    for &pid in pids {
-        // Fails only where the process is gone or belongs to another user.
-        let _ = kill_process(pid, signal);
-    }
+fn signal(pid: Pid, signal: Signal) {
+    // Fails only where the process is gone or belongs to another user.
+    let _ = kill_process(pid, signal);
 }
 
 /// Whether a killed process has ended; reaps it where that is for this process to do.

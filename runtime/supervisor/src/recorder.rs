@@ -38,11 +38,22 @@ const COST_TAG: &str = "cost_usd";
 
 type Replies = FuturesOrdered<BoxFuture<'static, Handled>>;
 
+/// How many stored steps are remembered of a launch, to tell whether one of them was new.
+const STORED_STEPS_MAX: usize = 64;
+
 /// What became of a frame that is answered.
 struct Handled {
     reply: Reply,
-    /// Whether it stored an outcome or a request that was not there before.
-    is_progress: bool,
+    /// What it stored.
+    stored: Stored,
+}
+
+enum Stored {
+    Nothing,
+    /// The outcome of this step, perhaps not for the first time.
+    Step(StepKey),
+    /// A request that was not there before.
+    Request,
 }
 
 /// Records one launch.
@@ -56,7 +67,8 @@ pub(crate) struct Recorder {
     open_spans: Vec<Span>,
     deadlines: Deadlines,
     result: Option<FlowResult>,
-    has_progressed: bool,
+    has_asked_anew: bool,
+    stored_steps: Vec<StepKey>,
     was_timed_out: bool,
     cost: Cost,
 }
@@ -65,8 +77,10 @@ pub(crate) struct Recorder {
 pub(crate) struct Recorded {
     /// The `result` frame.
     pub(crate) result: Option<FlowResult>,
-    /// Whether it stored an outcome or a request that was not there before.
-    pub(crate) has_progressed: bool,
+    /// Whether it stored a request that was not there before.
+    pub(crate) has_asked_anew: bool,
+    /// The first steps that it stored an outcome for.
+    pub(crate) stored_steps: Vec<StepKey>,
     /// Whether a step ran out of time.
     pub(crate) was_timed_out: bool,
     /// The innermost span that was open.
@@ -91,7 +105,8 @@ impl Recorder {
             open_spans: Vec::new(),
             deadlines: Deadlines::default(),
             result: None,
-            has_progressed: false,
+            has_asked_anew: false,
+            stored_steps: Vec::new(),
             was_timed_out: false,
             cost: Cost::default(),
         }
@@ -127,18 +142,28 @@ impl Recorder {
         }
         // The launch is gone or unwanted; what it sent still counts.
         while let Some(handled) = replies.next().await {
-            self.has_progressed |= handled.is_progress;
+            self.note(handled.stored);
         }
     }
 
     async fn reply(&mut self, connection: &mut Connection, handled: Handled) -> io::Result<()> {
-        let Handled { reply, is_progress } = handled;
-        self.has_progressed |= is_progress;
+        let Handled { reply, stored } = handled;
+        self.note(stored);
         // A launch that has gone away hears nothing; its frames are read to the end all the same.
         let _ = connection.replies.send(&reply).await;
         match reply {
             Reply::Ack { .. } => Ok(()),
             Reply::Refused { message, .. } => Err(io::Error::other(message)),
+        }
+    }
+
+    fn note(&mut self, stored: Stored) {
+        match stored {
+            Stored::Step(key) if self.stored_steps.len() < STORED_STEPS_MAX => {
+                self.stored_steps.push(key);
+            }
+            Stored::Request => self.has_asked_anew = true,
+            Stored::Step(_) | Stored::Nothing => {}
         }
     }
 
@@ -157,7 +182,7 @@ impl Recorder {
             self.log
                 .note(LogLevel::Error, format!("frame {} came in place of {expected}", frame.seq));
         }
-        self.next_seq = frame.seq.max(self.next_seq) + 1;
+        self.next_seq = frame.seq.max(self.next_seq).saturating_add(1);
         match frame.event {
             SpanEvent::Hello(_) => self.log.note(LogLevel::Error, "a second hello was passed over"),
             SpanEvent::SpanStart(start) => self.span_start(frame.seq, start),
@@ -223,12 +248,13 @@ impl Recorder {
 
     /// Stores an outcome together with the end of its span.
     fn step_output(&mut self, seq: u64, step: StepOutput) -> BoxFuture<'static, Handled> {
+        let key = step.key.clone();
         let batch = self.ended_step(seq, step);
         let shared = self.supervisor.shared.clone();
         Box::pin(async move {
-            let stored = shared.store.commit(batch).await;
-            let is_progress = stored.is_ok();
-            let reply = match stored {
+            let result = shared.store.commit(batch).await;
+            let stored = if result.is_ok() { Stored::Step(key) } else { Stored::Nothing };
+            let reply = match result {
                 Ok(()) if *shared.is_stopping.borrow() => {
                     let message = "the supervisor is stopping; the play goes on with the next one";
                     Reply::Refused { seq, message: message.into() }
@@ -236,7 +262,7 @@ impl Recorder {
                 Ok(()) => Reply::Ack { seq, answer: None },
                 Err(error) => Reply::Refused { seq, message: error.to_string() },
             };
-            Handled { reply, is_progress }
+            Handled { reply, stored }
         })
     }
 
@@ -271,7 +297,7 @@ impl Recorder {
                 Ok(_) => Reply::Ack { seq, answer: None },
                 Err(error) => Reply::Refused { seq, message: error.to_string() },
             };
-            Handled { reply, is_progress: false }
+            Handled { reply, stored: Stored::Nothing }
         })
     }
 
@@ -308,11 +334,12 @@ impl Recorder {
         Box::pin(async move {
             match supervisor.asked(&play, launch, pause).await {
                 Ok(Asked { answer, is_new }) => {
-                    Handled { reply: Reply::Ack { seq, answer }, is_progress: is_new }
+                    let stored = if is_new { Stored::Request } else { Stored::Nothing };
+                    Handled { reply: Reply::Ack { seq, answer }, stored }
                 }
                 Err(error) => {
                     let reply = Reply::Refused { seq, message: error.to_string() };
-                    Handled { reply, is_progress: false }
+                    Handled { reply, stored: Stored::Nothing }
                 }
             }
         })
@@ -391,7 +418,8 @@ impl Recorder {
         }
         Recorded {
             result: self.result,
-            has_progressed: self.has_progressed,
+            has_asked_anew: self.has_asked_anew,
+            stored_steps: self.stored_steps,
             was_timed_out: self.was_timed_out,
             open_span,
             cost: self.cost,

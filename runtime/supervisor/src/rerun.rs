@@ -68,6 +68,7 @@ impl Supervisor {
         let memory = self.memory(play).await?;
         let history = self.history(play).await?;
         let changes = Changes::find(play, &memory, &history, fork)?;
+        let memory = memory.without_undone();
         let mut kept = match changes.from {
             Some(place) => memory.before(place, &history),
             None => memory,

@@ -295,7 +295,9 @@ impl Supervisor {
     ) -> Result<(), Error> {
         let requests = self.shared.store.requests(play).await?;
         let mut to_answer = Vec::new();
-        for request in requests.into_iter().filter(hero_schema::ResumeRequest::is_open) {
+        let open =
+            requests.into_iter().filter(|request| request.is_open() && request.takes_prefill());
+        for request in open {
             if let Some((pattern, payload)) = prefill::find(&entries, &request.name) {
                 hero_core::answer::check(request.schema.as_ref(), payload)
                     .map_err(hero_core::Refusal::from)?;
