@@ -34,6 +34,7 @@ KILLS_BEHIND_ACK = faults(50, 1_000)
 KILLS_OF_BOTH = faults(20, 300)
 SERVER_RACES = faults(20, 200)
 RESUME_RACES = faults(200, 20_000)
+WAIT_RACES = faults(24, 2_000)
 ODD_RESUMES = faults(50, 500)
 TRICK_ROUNDS = faults(1, 20)
 """How often each trick of a flow is played."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -130,6 +131,76 @@ def _check_the_answer_stays(server: Server, ended: Json, chances: random.Random)
     assert refused.value.kind == "resume_conflict"
     assert _resume(server, ended["sid"], request["id"], request["payload"])["already"] is True
     assert server.call("play_get", play_sid=ended["sid"]) == ended
+
+
+# --- Against the clock --------------------------------------------------------------------------------
+
+WAIT_SECONDS = 2.0
+ABOUT_SECONDS = 0.02
+"""How far from the end of the wait the answers come."""
+
+WAITS = f"""
+@flow
+def waits() -> object:
+    return flow.pause("q", timeout={WAIT_SECONDS}, default="nobody")
+"""
+
+ANSWERS_PER_WAIT = 8
+WAITS_AT_ONCE = 8
+
+
+def test_an_answer_and_the_end_of_the_wait_leave_one_of_both(
+    server: Server, summary: Callable[[str], None]
+) -> None:
+    chances = counts.chances("waits")
+    tally = Tally(counts.WAIT_RACES)
+    winners: Counter[str] = Counter()
+    with ThreadPoolExecutor(WAITS_AT_ONCE * ANSWERS_PER_WAIT) as callers:
+        for _ in range(tally.n_planned // WAITS_AT_ONCE):
+            sids = [server.start(WAITS)["sid"] for _ in range(WAITS_AT_ONCE)]
+            plays = [server.settled(sid) for sid in sids]
+            moves = [_answers_about_the_end(server, play, chances) for play in plays]
+            results = [[callers.submit(move) for move in of_play] for of_play in moves]
+            for play, outcomes in zip(plays, results, strict=True):
+                tally.landed(in_flight=play["status"] == "awaiting_resume")
+                said = [outcome.result() for outcome in outcomes]
+                winners[_judge_wait(server.ended(play["sid"]), said)] += 1
+    summary(f"raced with the end of a wait: {tally}, {dict(winners)}")
+    tally.check()
+
+
+def _answers_about_the_end(server: Server, play: Json, chances: random.Random) -> list[Callable[[], str]]:
+    """Callers that answer just before, at and just after the end of the wait, each otherwise."""
+    (request,) = play["pending_resumes"] or play["received_resumes"]
+    first = request["asked_at"] / 1e6 + WAIT_SECONDS + chances.uniform(-ABOUT_SECONDS, ABOUT_SECONDS)
+
+    def caller(number: int, moment: float) -> Callable[[], str]:
+        def answer() -> str:
+            time.sleep(max(0.0, moment - time.time()))
+            try:
+                _resume(server, play["sid"], request["id"], number)
+            except RpcFailure as failure:
+                return failure.kind
+            return WON
+
+        return answer
+
+    return [
+        caller(number, first + chances.uniform(0, ABOUT_SECONDS / 2)) for number in range(ANSWERS_PER_WAIT)
+    ]
+
+
+def _judge_wait(ended: Json, results: list[str]) -> str:
+    """Who won."""
+    assert ended["status"] == "success" and ended["launch"] == 2, ended
+    (request,) = ended["received_resumes"]
+    assert request["payload"] == ended["output_data"]
+    if ended["output_data"] == "nobody":
+        assert set(results) == {"resume_conflict"}
+        return "the clock"
+    assert Counter(results) == {WON: 1, "resume_conflict": ANSWERS_PER_WAIT - 1}
+    assert results[ended["output_data"]] == WON
+    return "an answer"
 
 
 # --- At the wrong moment and in the wrong place -----------------------------------------------------
