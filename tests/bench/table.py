@@ -116,7 +116,7 @@ def _goals(
     goals: list[dict[str, Any]] = []
     if row.times_better is not None:
         met = None if ratio is None else ratio >= row.times_better
-        goals.append({"goal": f"≥ {row.times_better:.3g} x the best peer", "met": met})
+        goals.append({"goal": _compared(row.times_better), "met": met})
     if row.limit is not None:
         goals.append({"goal": f"≤ {row.limit:,.4g}", "met": ours <= row.limit})
     if row.times_ours is not None:
@@ -126,6 +126,12 @@ def _goals(
         shown = "?" if other is None else f"{other:.4g}"
         goals.append({"goal": f"≤ {times:g} x {name} ({shown})", "met": met})
     return goals
+
+
+def _compared(times_better: float) -> str:
+    if times_better < 1:
+        return f"≤ {1 / times_better:.3g} x the best peer"
+    return f"≥ {times_better:.3g} x better than the best peer"
 
 
 def _best_peer(row: Row, results: Results) -> tuple[str | None, float | None]:
