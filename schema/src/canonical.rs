@@ -300,21 +300,49 @@ fn write_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Lays out a float as Python's `repr` does: Rust finds the same shortest digits, and this places
-/// the point (fixed from 1e-4 up to 1e16, else with an exponent of at least two digits).
+/// Lays out a float as Python's `repr` does: with a point from 1e-4 up to 1e16, else with an exponent
+/// of at least two digits.
 fn write_float(out: &mut String, value: f64) {
-    let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').expect("`{:e}` prints an exponent");
-    let exponent: i32 = exponent.parse().expect("`{:e}` prints a whole exponent");
-    if !(-4..16).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        write!(out, "{mantissa}e{sign}{:02}", exponent.abs()).expect("text takes all");
-        return;
+    let (digits, exponent) = shortest_digits(value.abs());
+    let (first, rest) = digits.split_at(1);
+    if value.is_sign_negative() {
+        out.push('-');
     }
-    let fixed = format!("{value}");
-    out.push_str(&fixed);
-    if !fixed.contains('.') {
-        out.push_str(".0");
+    let written = match usize::try_from(exponent) {
+        Ok(n_before) if n_before < 16 && rest.len() <= n_before => {
+            write!(out, "{first}{rest:0<n_before$}.0")
+        }
+        Ok(n_before) if n_before < 16 => {
+            write!(out, "{first}{}.{}", &rest[..n_before], &rest[n_before..])
+        }
+        Err(_) if exponent >= -4 => {
+            write!(out, "0.{}{digits}", &"000"[..(-1 - exponent).unsigned_abs() as usize])
+        }
+        _ => {
+            let point = if rest.is_empty() { "" } else { "." };
+            let sign = if exponent < 0 { '-' } else { '+' };
+            write!(out, "{first}{point}{rest}e{sign}{:02}", exponent.abs())
+        }
+    };
+    written.expect("text takes all");
+}
+
+/// The shortest digits that read back the same, without zeros at their ends, and the power of ten of
+/// the first one.
+///
+/// Of several that are as short it is the nearest, and of two that are as near the even one, as
+/// IEEE 754 and Python have it. That is how `serde_json` prints; Rust's own formatter takes the larger.
+fn shortest_digits(value: f64) -> (String, i32) {
+    let printed = serde_json::to_string(&value).expect("a float is printed");
+    let (mantissa, exponent) = printed.split_once('e').unwrap_or((&printed, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = format!("{whole}{fraction}");
+    let digits = all.trim_start_matches('0');
+    let n_zeros = all.len() - digits.len();
+    let exponent: i32 = exponent.parse().expect("an exponent is a whole number");
+    match digits.trim_end_matches('0') {
+        "" => ("0".into(), 0),
+        kept => (kept.into(), exponent + whole.len() as i32 - n_zeros as i32 - 1),
     }
 }
 
@@ -335,6 +363,13 @@ mod tests {
             ("1.0", "1.0"),
             ("100e-2", "1.0"),
             ("1e15", "1000000000000000.0"),
+            ("9007199254740992.0", "9007199254740992.0"),
+            ("123456.5", "123456.5"),
+            ("0.00012345", "0.00012345"),
+            ("1.25e-5", "1.25e-05"),
+            // Both `…30.2` and `…30.3` read back the same and are as near.
+            ("896490845381430.25", "896490845381430.2"),
+            ("-90222124626637.125", "-90222124626637.12"),
             ("1e16", "1e+16"),
             ("0.0001", "0.0001"),
             ("0.00001", "1e-05"),
