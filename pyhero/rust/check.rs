@@ -16,6 +16,14 @@ pub(crate) fn match_prefill(entries_json: &str, name: &str) -> PyResult<Option<(
     Ok(found.map(|(pattern, payload)| (pattern.to_owned(), payload.text().to_owned())))
 }
 
+/// Why a text is no JSON Schema; None where it is one.
+#[pyfunction]
+pub(crate) fn check_schema(schema_json: &str) -> PyResult<Option<String>> {
+    let schema =
+        Json::parse(schema_json).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(answer::check_schema(&schema).err().map(|misfit| misfit.to_string()))
+}
+
 /// Why the payload does not fit the JSON Schema; None where it does.
 #[pyfunction]
 pub(crate) fn check_answer(

@@ -21,7 +21,7 @@ mod _native {
     #[pymodule_export]
     use crate::channel::Channel;
     #[pymodule_export]
-    use crate::check::{check_answer, match_prefill};
+    use crate::check::{check_answer, check_schema, match_prefill};
     #[pymodule_export]
     use crate::client::{CallFailed, Client};
     #[pymodule_export]

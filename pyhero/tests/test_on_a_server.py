@@ -191,6 +191,71 @@ def test_a_flow_that_fails_is_undone_and_tried_again_from_there(client: Client, 
     assert marks.read_text().split() == ["other", *booked, *undone, *booked], "what was undone runs again"
 
 
+def test_what_ran_out_of_time_has_it_again_in_a_retry(client: Client, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    play = run(
+        client,
+        tmp_path,
+        """
+        from pathlib import Path
+        from pyhero import Retry, flow
+
+        @flow(timeout=0.5, retry=Retry(on=ValueError, attempts=100, wait_initial=0.1))
+        def fails(ready: str) -> str:
+            if not Path(ready).exists():
+                raise ValueError
+            return "worked"
+
+        @flow
+        def main(ready: str) -> list[str]:
+            outcomes = []
+            for step in (lambda: fails(ready), lambda: flow.poll(lambda: look(ready), every=0.1, timeout=0.5)):
+                try:
+                    outcomes.append(step())
+                except TimeoutError as error:
+                    outcomes.append(type(error).__name__)
+            if "worked" not in outcomes:
+                raise RuntimeError(" ".join(outcomes))
+            return outcomes
+
+        def look(ready: str) -> str | None:
+            return "there" if Path(ready).exists() else None
+        """,
+        ready=str(ready),
+    )
+    assert play["error"]["message"] == "RuntimeError: StepTimeout PollTimeout", play
+    ready.touch()
+    again = client.wait(client.retry(play["sid"])["sid"], timeout=60)
+    assert again["output_data"] == ["worked", "there"], again
+
+
+def test_a_fork_runs_again_what_was_undone(client: Client, tmp_path: Path) -> None:
+    play = run(
+        client,
+        tmp_path,
+        """
+        from pyhero import flow
+
+        @flow(compensate=lambda room: None)
+        def book() -> str:
+            return str(flow.uuid4())
+
+        @flow
+        def main() -> str:
+            room = book()
+            if not flow.pause("sure", timeout=0.1, default=False):
+                raise ValueError("not sure")
+            return room
+        """,
+    )
+    assert play["status"] == "failed"
+    (booked,) = [s["step_key"] for s in client.spans(play["sid"])["items"] if s["name"] == "book"][:1]
+    forked = client.wait(client.fork(play["sid"], answers={"sure": True})["sid"], timeout=60)
+    assert forked["status"] == "success", forked
+    (again,) = [s for s in client.spans(forked["sid"])["items"] if s["step_key"] == booked]
+    assert again["status"] == "ok", "it runs again, and is no memory of what is cancelled"
+
+
 def test_a_play_that_takes_too_long_ends(client: Client, tmp_path: Path) -> None:
     play = run(
         client,

@@ -96,11 +96,7 @@ def test_no_play_and_no_request_is_found_by_that_id(unharmed: Server, name: str)
 
 
 @pytest.mark.parametrize("name", NO_NAMES.values(), ids=NO_NAMES.keys())
-def test_no_flow_of_a_file_is_found_by_that_name(
-    unharmed: Server, file: str, name: str, request: pytest.FixtureRequest
-) -> None:
-    if "\0" in name:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="is told as an unusable interpreter"))
+def test_no_flow_of_a_file_is_found_by_that_name(unharmed: Server, file: str, name: str) -> None:
     assert kind_of(unharmed, "play_start", file=file, flow=name) in {"flow_definition", "invalid_name"}
 
 
@@ -201,11 +197,7 @@ def told(shared_server: Server) -> Json:
 
 @pytest.mark.parametrize("name", NO_NAMES.values(), ids=NO_NAMES.keys())
 @pytest.mark.parametrize(("kind", "error"), [("flow", "DefinitionError"), ("pause", "ArgumentError")])
-def test_a_flow_or_a_pause_cannot_be_called_that(
-    told: Json, kind: str, error: str, name: str, request: pytest.FixtureRequest
-) -> None:
-    if (kind, name) == ("flow", ""):
-        request.applymarker(pytest.mark.xfail(strict=True, reason="is taken for no name at all"))
+def test_a_flow_or_a_pause_cannot_be_called_that(told: Json, kind: str, error: str, name: str) -> None:
     assert told[f"{kind} {json.dumps(name)}"].startswith(f"{error}: ")
 
 

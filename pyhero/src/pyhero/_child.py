@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import signal
+import stat
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -78,6 +79,8 @@ def _variable(name: str) -> str:
 
 def _read_order() -> dict[str, Any]:
     path = _variable("HERO_INPUT_FILE")
+    if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe is to wait for whoever writes to it
+        raise BrokenLaunch(f"`{path}` is no regular file")
     with open(path, encoding="utf-8") as file:
         order = json.load(file)
     if not isinstance(order, dict) or not {"token", "bundle_dir", "entry", "flow", "inputs"} <= order.keys():

@@ -182,7 +182,8 @@ class Client:
     def retry(self, play_sid: str) -> Object:
         """Start a play anew that did not succeed.
 
-        What succeeded and was answered is kept, what failed runs again, and so does what was undone. Its
+        What succeeded and was answered is kept; what failed runs again, and so does what was undone, what
+        ran out of time, and what must run at most once and was interrupted: the decision is yours. The
         `flow.idempotency_key()`s are those of the first play.
 
         Returns:

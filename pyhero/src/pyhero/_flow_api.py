@@ -230,7 +230,7 @@ class FlowApi:
     def poll(self, fn: Callable[[], Any], /, *, every: Duration, timeout: Duration | None = None) -> Any:
         """Call a function again and again until it returns something, and hold no process meanwhile.
 
-        Each call is a step: what it returned is remembered, and what it raises ends the poll.
+        Each call is a step, and so is the whole: what it found is remembered, and what it raised.
 
         Args:
             fn: What looks, without arguments. None means not yet. Of an async one the poll is awaited.

@@ -30,7 +30,7 @@ class Names:
 
     def name_of(self, flow: Flow[Any, Any]) -> str:
         """The name given at the decoration, else that of the function."""
-        return flow.given_name or self._default_name(flow.function)
+        return self._default_name(flow.function) if flow.given_name is None else flow.given_name
 
     def _default_name(self, function: Callable[..., Any]) -> str:
         name = getattr(function, "__qualname__", "").replace("<locals>.", "")

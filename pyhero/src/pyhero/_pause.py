@@ -43,10 +43,14 @@ class Question:
                 "a letter or _, then letters, digits, `_`, `.`, `-`, then perhaps `[…]`; 128 at most",
             )
         self.name = name
-        self.codec: Codec = codec_for(Any if schema is None or isinstance(schema, dict) else schema)
-        self.schema = _as_json(
-            "schema", schema if isinstance(schema, dict) else schema_of(self.codec) or None
-        )
+        is_json_schema = isinstance(schema, (dict, bool))
+        if isinstance(schema, (int, float, str, bytes, list, tuple)) and not is_json_schema:
+            raise ArgumentError(f"{self}: `schema` is {schema!r}", "a type, or a JSON schema as a dict")
+        self.codec: Codec = codec_for(Any if schema is None or is_json_schema else schema)
+        self.schema = _as_json("schema", schema if is_json_schema else schema_of(self.codec) or None)
+        unfit = None if self.schema is None else _native.check_schema(self.schema)
+        if unfit is not None:
+            raise ArgumentError(f"{self} could not be answered by anything: {unfit}")
         self.ui = _as_json("ui", ui)
         self.timeout_micros = None if timeout is None else micros(seconds_of(timeout, f"{self}: `timeout`"))
         self.default = None if default is NOT_GIVEN else self._checked_default(default)

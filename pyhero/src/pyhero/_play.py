@@ -151,6 +151,12 @@ class Frame:
         block.attempt = self.attempt
         return block
 
+    def aside(self, key: str = "") -> Frame:
+        """A place beside what the call does: for what undoes the step of this key, else for a note of the
+        launch. A play that is tried again takes over nothing from there; no name begins like it."""
+        occurrences = Occurrences()
+        return Frame(self.play, self, self.span_id, f"{self.path}/~{key}", key or self.step_key, occurrences)
+
     def branch(self, index: int) -> Frame:
         """A branch of a fan-out that is shown as this block."""
         part = f"[{index}]"

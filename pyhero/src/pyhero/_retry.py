@@ -141,7 +141,7 @@ def _grace(step: Step) -> float:
 
 def _first_begun(step: Step) -> Generator[Act, Ended | None, tuple[int, bool]]:
     """When the step was first begun, in microseconds, and whether in an earlier launch; remembered."""
-    started = step.inner("started")
+    started = step.note("started")
     known = started.begin()
     if known is not None:
         return json.loads(known)["returned"], True
@@ -165,7 +165,7 @@ def _attempts(step: Step, retry: Retry, limit: _Limit) -> Life:
     """Tries until an attempt ends the step."""
     ended = _raising(limit.timeout)
     for n in range(1, retry.attempts + 1):
-        attempt = step.inner("attempt", f'{{"n":{n}}}')
+        attempt = step.attempt(n)
         if n > 1 and step.play.steps.take(attempt.key) is None:
             yield from _waited(step, n - 1, retry, limit)
             if limit.left() <= 0:

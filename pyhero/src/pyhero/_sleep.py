@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from . import _play, _recorded, _step
+from . import _play, _step
 from ._arguments import type_hints
 from ._codec import codec_for
 from ._durations import WAIT_IN_PROCESS_SECONDS_MAX, in_words, micros, seconds_of
@@ -15,7 +15,7 @@ from ._flow import Flow, is_coroutine_function
 from ._pause import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from ._durations import Duration
     from ._play import Play
@@ -74,54 +74,65 @@ _short_sleep = Flow(_sleep, "pyhero.sleep")
 
 def poll(fn: Callable[[], Any], every: Duration, timeout: Duration | None) -> Any:
     """See `flow.poll`."""
-    rounds = _Rounds(fn, every, timeout)
-    if is_coroutine_function(fn.function if isinstance(fn, Flow) else fn):
-        return _poll_async(rounds)
-    for found in rounds:
-        rounds.found = found
-    return rounds.found
-
-
-async def _poll_async(rounds: _Rounds) -> Any:
-    for awaitable in rounds:
-        rounds.found = await awaitable
-    return rounds.found
+    is_async = is_coroutine_function(fn.function if isinstance(fn, Flow) else fn)
+    rounds = _Rounds(fn, every, timeout, is_async=is_async)
+    function = rounds.run_async if is_async else rounds.run
+    play = _play.running
+    if play is None:
+        return function()
+    return _step.run(_step.Step(play, "poll", "{}", "step", rounds.returns), function, is_async=is_async)
 
 
 class _Rounds:
     """One look after the other, each remembered, and a sleep between."""
 
-    def __init__(self, fn: Callable[[], Any], every: Duration, timeout: Duration | None) -> None:
-        self.found: Any = None
-        self._look = _remembered(fn)
+    def __init__(
+        self, fn: Callable[[], Any], every: Duration, timeout: Duration | None, *, is_async: bool
+    ) -> None:
+        self._fn = fn
+        self._is_async = is_async
         self._every = seconds_of(every, "flow.poll: `every`")
         self._timeout = None if timeout is None else seconds_of(timeout, "flow.poll: `timeout`")
+        self.returns = fn.returns if isinstance(fn, Flow) else codec_for(type_hints(fn).get("return", Any))
 
-    def __iter__(self) -> Iterator[Any]:
-        ends_at = None
-        if self._timeout is not None:
-            ends_at = _recorded.now() + timedelta(seconds=self._timeout)
-        while True:
-            yield self._look()
-            if self.found is not None:
-                return
-            left = self._every
-            if ends_at is not None:
-                # The recorded time: each launch must give up after the same look.
-                left = min(left, (ends_at - _recorded.now()).total_seconds())
-                if left <= 0:
-                    raise PollTimeout(f"flow.poll found nothing in {in_words(self._timeout or 0)}")
-            sleep(left)
+    def run(self) -> Any:
+        """Looks until there is something."""
+        began = None if self._timeout is None else _noted_now()
+        while (found := self._look()) is None:
+            self._sleep(began)
+        return found
+
+    async def run_async(self) -> Any:
+        """The same with a function that is awaited."""
+        began = None if self._timeout is None else _noted_now()
+        while (found := await self._look()) is None:
+            self._sleep(began)
+        return found
+
+    def _look(self) -> Any:
+        play = _play.running
+        if play is None or isinstance(self._fn, Flow):
+            return self._fn()
+        step = _step.Step(play, "look", "{}", "step", self.returns)
+        return _step.run(step, self._fn, is_async=self._is_async)
+
+    def _sleep(self, began: float | None) -> None:
+        left = self._every
+        if began is not None and self._timeout is not None:
+            left = min(left, began + self._timeout - _noted_now())
+            if left <= 0:
+                raise PollTimeout(f"flow.poll found nothing in {in_words(self._timeout)}")
+        sleep(left)
 
 
-def _remembered(fn: Callable[[], Any]) -> Callable[[], Any]:
-    if isinstance(fn, Flow) or _play.running is None:
-        return fn
+def _noted_now() -> float:
+    """The time, remembered: each launch must give up after the same look. A play that is tried again has the
+    whole time again."""
     play = _play.running
-    returns = codec_for(type_hints(fn).get("return", Any))
-    is_async = is_coroutine_function(fn)
-
-    def look() -> Any:
-        return _step.run(_step.Step(play, "poll", "{}", "step", returns), fn, is_async=is_async)
-
-    return look
+    frame = _play.frame_in(play) if play else None
+    if play is None or frame is None:
+        return time.time()
+    n = frame.occurrences.next("note", "time")
+    step = _step.Step(play, "time", f'{{"n":{n}}}', "other", parent=frame.aside())
+    now: float = _step.run(step, time.time)
+    return now

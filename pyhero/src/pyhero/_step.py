@@ -193,9 +193,13 @@ class Step:
     def _key_of(self, occurrence: int) -> str:
         return _native.step_key(self.play.version, self.parent.path, self.name, self.arguments, occurrence)
 
-    def inner(self, name: str, arguments: str = "{}") -> Step:
-        """Something within this call that is remembered by itself."""
-        return Step(self.play, name, arguments, "other", parent=self.frame)
+    def attempt(self, n: int) -> Step:
+        """One attempt at this call; it is remembered by itself."""
+        return Step(self.play, "attempt", f'{{"n":{n}}}', "other", parent=self.frame)
+
+    def note(self, name: str) -> Step:
+        """What is remembered of this call by the play alone, and by none that is made of it."""
+        return Step(self.play, name, "{}", "other", parent=self.frame.aside())
 
     def begin(self) -> str | None:
         """Opens the span; returns the outcome if an earlier launch ended this call."""

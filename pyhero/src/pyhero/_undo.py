@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 from . import _native, _outcome, _play, _step, _wire
 from ._errors import FlowNotFound
 from ._flow import Flow
-from ._play import Completed, Frame, Occurrences, Play
+from ._play import Completed, Frame, Play
 from ._step import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-UNDO = "/~"
-"""Marks the part of a path under which a step is undone; no name begins like this."""
 
 
 def earlier_failure(play: Play) -> BaseException | None:
@@ -34,13 +31,12 @@ def earlier_failure(play: Play) -> BaseException | None:
 
 def _failure(play: Play) -> Step:
     """What remembers that the root flow has failed and with what."""
-    return Step(play, "failure", "{}", "other", parent=_undo_frame(play, ""))
+    return Step(play, "failure", "{}", "other", parent=_root(play).aside())
 
 
-def _undo_frame(play: Play, key: str) -> Frame:
-    root = play.root
-    assert root is not None, "what fails has begun"
-    return Frame(play, root, root.span_id, f"{root.path}{UNDO}{key}", key, Occurrences())
+def _root(play: Play) -> Frame:
+    assert play.root is not None, "what fails has begun"
+    return play.root
 
 
 def _is_known(play: Play, completed: Completed) -> bool:
@@ -74,13 +70,13 @@ def undo_all(play: Play, error: BaseException, run_async: Callable[[Any], Any]) 
 
 
 def _undo(play: Play, completed: Completed, run_async: Callable[[Any], Any]) -> None:
-    token = _play.current_frame.set(_undo_frame(play, completed.key))
+    token = _play.current_frame.set(_root(play).aside(completed.key))
     try:
         _call_undo(play, completed, run_async)
     except Exception as error:
         text = f"undoing `{completed.name}` failed: {type(error).__name__}: {_outcome.message_of(error)}"
         for line in text.splitlines():
-            play.journal.send(_wire.span_log(_root_span(play), "error", line))
+            play.journal.send(_wire.span_log(_root(play).span_id, "error", line))
     finally:
         _play.current_frame.reset(token)
 
@@ -107,7 +103,3 @@ def _call_undo(play: Play, completed: Completed, run_async: Callable[[Any], Any]
 
 async def _awaited(done: Any) -> None:
     await done
-
-
-def _root_span(play: Play) -> str:
-    return play.root.span_id if play.root else ""

@@ -42,6 +42,17 @@ pub fn check(schema: Option<&Json>, payload: &Json) -> Result<(), Misfit> {
     if places.is_empty() { Ok(()) } else { Err(Misfit::Payload(places)) }
 }
 
+/// Checks that a JSON Schema is one.
+///
+/// # Errors
+/// It is none; see [`Misfit::Schema`].
+pub fn check_schema(schema: &Json) -> Result<(), Misfit> {
+    match check(Some(schema), &Json::null()) {
+        Err(misfit @ Misfit::Schema(_)) => Err(misfit),
+        _ => Ok(()),
+    }
+}
+
 fn shortened(text: String) -> String {
     match text.char_indices().nth(MISFIT_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -38,6 +38,13 @@ pub(crate) async fn inspect(
     python: Option<&Path>,
 ) -> Result<(Bundle, FlowSignature), Error> {
     check_readable(file)?;
+    if let Some(name) = flow.filter(|name| name.contains('\0')) {
+        return Err(Error::Inspect {
+            kind: ErrorKind::FlowDefinition,
+            message: format!("there is no flow {name:?} in `{}`", file.display()),
+            hint: None,
+        });
+    }
     let python = interpreter::choose(python, shared.settings.python.as_deref());
     let mut command = Command::new(&python);
     command

@@ -109,6 +109,10 @@ fn check_working_dir(dir: Option<&str>) -> Result<(), RpcError> {
             let message = format!("working directory `{dir}` is not an absolute path");
             Err(RpcError::new(ErrorKind::InvalidParams, message))
         }
+        Some(dir) if !std::path::Path::new(dir).is_dir() => {
+            let message = format!("there is no directory `{dir}` to work in");
+            Err(RpcError::new(ErrorKind::InvalidParams, message))
+        }
         _ => Ok(()),
     }
 }
