@@ -163,9 +163,21 @@ impl<E: Engine> Worker<E> {
     ) -> Result<(), Error> {
         let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
         let engine = engine.as_ref().ok_or(Error::Closed)?;
-        let mut group = Group::new(engine, &mut self.known);
-        for (batch, reply) in batches {
-            match group.add(&batch) {
+        let (batches, replies): (Vec<_>, Vec<_>) = batches.into_iter().unzip();
+        let results = match write_together(engine, &mut self.known, &batches) {
+            // One of them meets with damage. The others must not suffer from it.
+            Err(Error::Damaged { .. }) => write_each(engine, &mut self.known, &batches),
+            results => results,
+        };
+        let results = match results {
+            Ok(results) => results,
+            Err(error) => {
+                waiting.accepted.extend(replies.into_iter().flatten());
+                return Err(error);
+            }
+        };
+        for ((batch, reply), result) in batches.iter().zip(replies).zip(results) {
+            match result {
                 Ok(()) => {
                     touched.extend(batch.writes.iter().filter_map(play_of).cloned());
                     waiting.accepted.extend(reply);
@@ -173,16 +185,50 @@ impl<E: Engine> Worker<E> {
                 Err(error) => waiting.refuse(reply, error),
             }
         }
-        let changes = group.into_changes();
-        if !changes.is_empty() {
-            engine.apply(changes)?;
-        }
         if waiting.is_anyone_waiting() { engine.sync() } else { Ok(()) }
     }
 
     fn let_go(&mut self) {
         *self.engine.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+/// What became of each batch of a group.
+type Results = Vec<Result<(), Error>>;
+
+/// Plans batches and applies them at once.
+///
+/// # Errors
+/// As [`Engine::apply`].
+fn write_together<E: Engine>(
+    engine: &E,
+    known: &mut KnownPlays,
+    batches: &[Batch],
+) -> Result<Results, Error> {
+    let mut group = Group::new(engine, known);
+    let results = batches.iter().map(|batch| group.add(batch)).collect();
+    let changes = group.into_changes();
+    if !changes.is_empty() {
+        engine.apply(changes).inspect_err(|_| known.forget())?;
+    }
+    Ok(results)
+}
+
+/// The same one by one, so that only those are refused that cannot be applied.
+fn write_each<E: Engine>(
+    engine: &E,
+    known: &mut KnownPlays,
+    batches: &[Batch],
+) -> Result<Results, Error> {
+    let mut results = Vec::with_capacity(batches.len());
+    for batch in batches {
+        match write_together(engine, known, std::slice::from_ref(batch)) {
+            Ok(result) => results.extend(result),
+            Err(damaged @ Error::Damaged { .. }) => results.push(Err(damaged)),
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(results)
 }
 
 /// Who waits for a group.

@@ -41,7 +41,8 @@ pub trait Engine: Send + Sync + 'static {
     /// were made before.
     ///
     /// # Errors
-    /// Whether the changes are there is unknown.
+    /// [`Error::Damaged`] where what is to be replaced cannot be read: nothing was changed. After any
+    /// other error it is unknown whether the changes are there.
     fn apply(&self, changes: Changes) -> Result<(), Error>;
 
     /// Whether there is room for a new play.

@@ -24,6 +24,13 @@ const PLAYS_KNOWN_MAX: usize = 10_000;
 #[derive(Default)]
 pub(crate) struct KnownPlays(HashMap<PlaySid, Known>);
 
+impl KnownPlays {
+    /// Forgets what was planned and not done.
+    pub(crate) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
 /// Of a play, what batches are checked against and what its lists are kept by.
 #[derive(Clone, Default)]
 struct Known {

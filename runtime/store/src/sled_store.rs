@@ -136,10 +136,12 @@ impl Engine for SledEngine {
     }
 
     fn apply(&self, changes: Changes) -> Result<(), Error> {
+        // All of it before anything is changed: where one cannot be read, the others stay as they are.
+        let olds: Vec<_> =
+            changes.keys().map(|key| self.packed_at(key)).collect::<Result<_, _>>()?;
         let mut batch = sled::Batch::default();
         let mut sums = *self.sums();
-        for (key, value) in changes {
-            let old = self.packed_at(&key)?;
+        for ((key, value), old) in changes.into_iter().zip(olds) {
             if let Some(name) = old.as_deref().and_then(BlobName::of) {
                 self.blobs.let_go(name);
             }
@@ -153,7 +155,14 @@ impl Engine for SledEngine {
         sums.n_writes += 1;
         batch.insert(keys::SUMS, sums.to_bytes());
         self.blobs.sync_names()?;
-        guarded("write", &self.sled_dir, || "the tree".into(), || self.tree.apply_batch(batch))?;
+        guarded("write", &self.sled_dir, || "the tree".into(), || self.tree.apply_batch(batch))
+            .map_err(|error| match error {
+                // Sled may have gone half of the way.
+                Error::Damaged { reason, .. } => {
+                    io_error("write", &self.sled_dir)(std::io::Error::other(reason))
+                }
+                other => other,
+            })?;
         *self.sums() = sums;
         Ok(())
     }

@@ -47,6 +47,9 @@ impl Engine for FailingEngine {
     }
 
     fn apply(&self, changes: Changes) -> Result<(), Error> {
+        if changes.keys().any(|key| key.windows(7).any(|part| part == b"damaged")) {
+            return Err(Error::Damaged { record: "it".into(), reason: "as it should be".into() });
+        }
         failed("write", &self.disk.is_full)?;
         self.pairs.apply(changes)
     }
@@ -65,6 +68,10 @@ fn store() -> (KeyedStore<FailingEngine>, Arc<Disk>) {
 }
 
 fn line(seq: u64) -> Batch {
+    line_of("a", seq)
+}
+
+fn line_of(play: &str, seq: u64) -> Batch {
     let line = LogLine {
         launch: LaunchNumber(1),
         seq,
@@ -74,7 +81,7 @@ fn line(seq: u64) -> Batch {
         span_id: None,
         text: "x".into(),
     };
-    Batch { fence: None, writes: vec![Write::Log(PlaySid::new("a"), line)] }
+    Batch { fence: None, writes: vec![Write::Log(PlaySid::new(play), line)] }
 }
 
 async fn assert_stopped(store: &KeyedStore<FailingEngine>, words: &str) {
@@ -95,6 +102,23 @@ async fn after_a_failed_write_nothing_is_acknowledged_any_more() {
     assert_stopped(&store, "failed to write `disk`: ").await;
     store.logs(&PlaySid::new("a"), PageQuery::default()).await.expect("reading goes on");
     assert!(matches!(store.close().await, Err(Error::Stopped(_))));
+}
+
+#[tokio::test]
+async fn damage_that_one_batch_meets_with_is_that_batchs_alone() {
+    let (store, _) = store();
+    // Queued at once, they are written together.
+    let (one, damaged, two) = tokio::join!(
+        store.commit(line_of("a", 1)),
+        store.commit(line_of("damaged", 1)),
+        store.commit(line_of("b", 1)),
+    );
+    one.expect("it is well");
+    assert!(matches!(damaged, Err(Error::Damaged { .. })), "{damaged:?}");
+    two.expect("it is well");
+    store.commit(line_of("a", 2)).await.expect("the store goes on");
+    let lines = store.logs(&PlaySid::new("a"), PageQuery::default()).await.expect("readable");
+    assert_eq!(lines.items.len(), 2);
 }
 
 #[tokio::test]
