@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::Redirect;
 use hero_rpc::Client;
 use hero_schema::rpc::{LogPage, PlayGet, PlayLogs, PlayResume, PlaySpans, Resumed, SpanPage};
-use hero_schema::{LogLine, Play, PlaySid, ResumeId, Span, SpanId, SpanStatus};
+use hero_schema::{LogLine, Play, PlaySid, ResumeId, ResumeRequest, Span, SpanId, SpanStatus};
 use maud::{Markup, html};
 
 use super::{Failed, layout};
@@ -30,6 +30,7 @@ pub(crate) async fn show(
             @for request in play.pending_resumes.iter().filter(|request| request.ui.is_some()) {
                 section.card { (form::draw(&format!("/plays/{}", play.sid), request)) }
             }
+            (waiting(&play, &spans.items))
             (ending(&play))
             h2 { "Steps" }
             (tree(&spans.items))
@@ -70,8 +71,34 @@ fn head(play: &Play) -> Markup {
         h1 { (play.name) " " (layout::status(play.status)) }
         p.age { code { (play.sid) } " · launch " (play.launch) " · started " (layout::duration(play.created_at, layout::now())) " ago" }
         p { "Input " code { (play.input_data) } }
+        @if let Some(origin) = &play.origin {
+            p.age { "Made of " a href={ "/plays/" (origin.play_sid) } { (origin.play_sid) } }
+        }
         @if !play.status.is_ended() {
             form method="post" action={ "/plays/" (play.sid) "/cancel" } { button.quiet { "Cancel" } }
+        }
+    }
+}
+
+/// What goes on by itself: sleeps, waits before another try, child plays.
+fn waiting(play: &Play, spans: &[Span]) -> Markup {
+    let others = play.pending_resumes.iter().filter(|request| !request.kind.is_question());
+    let child = |request: &ResumeRequest| {
+        let asked_at = |span: &&Span| span.span_id == request.asked_at_span_id;
+        spans.iter().filter(asked_at).find_map(|span| span.child_play_sid.clone())
+    };
+    html! {
+        @if !play.status.is_ended() {
+            @for request in others {
+                p.age {
+                    "“" (request.name) "” "
+                    @match (request.expires_at, child(request)) {
+                        (Some(at), _) => { "goes on in " (layout::duration(layout::now(), at)) },
+                        (None, Some(sid)) => { "waits for " a href={ "/plays/" (sid) } { (sid) } },
+                        (None, None) => { "goes on by itself" },
+                    }
+                }
+            }
         }
     }
 }
