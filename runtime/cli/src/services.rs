@@ -298,6 +298,11 @@ fn is_alive(pid: u32) -> bool {
     }
 }
 
+/// Whether a process is a server that outlives the commands that use it.
+pub(crate) fn is_in_background(pid: u32) -> bool {
+    program_of(pid).is_some_and(|program| program == SERVER)
+}
+
 /// The program that a process runs; None where the system does not tell.
 fn program_of(pid: u32) -> Option<String> {
     let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;

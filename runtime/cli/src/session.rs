@@ -15,10 +15,15 @@ use crate::commands::Context;
 use crate::interrupt::Interrupt;
 use crate::output::{Output, Stopped};
 use crate::place::Place;
+use crate::services::is_in_background;
 
 /// How long to look for whoever holds the store: it may be about to listen, or about to leave.
 const HOLDER_PATIENCE: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(30);
+
+/// How long a server in the background has to come back before a command that it leaves takes its
+/// place: it may only be restarted.
+const RESTART_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a command is a server for, where it becomes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub(crate) struct Session {
     client: Client,
     /// The server inside this command, where there was none.
     embedded: Option<Server>,
+    /// How long to wait for another server where this one goes away.
+    patience: Duration,
     /// Listened to by commands that leave something behind; the others just end.
     interrupt: Option<Interrupt>,
 }
@@ -60,8 +67,9 @@ impl Session {
         let Context { place, output } = context;
         let client = Client::new(place.paths.rpc_socket());
         let embedded = find_or_become(&place, &client, role).await?;
+        let patience = patience(&client, embedded.is_some()).await;
         let interrupt = (role == Role::Carries).then(Interrupt::listen);
-        Ok(Self { place, output, role, client, embedded, interrupt })
+        Ok(Self { place, output, role, client, embedded, patience, interrupt })
     }
 
     /// Where the data is, for commands that people copy.
@@ -110,9 +118,16 @@ impl Session {
     }
 
     async fn reopen(&mut self) -> Result<(), RpcError> {
-        // The old socket may still be there for a moment.
-        tokio::time::sleep(LOOK_AGAIN).await;
+        let deadline = Instant::now() + self.patience;
+        loop {
+            // The old socket may still be there for a moment.
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if Instant::now() >= deadline || is_served(&self.place, &self.client).await? {
+                break;
+            }
+        }
         self.embedded = find_or_become(&self.place, &self.client, self.role).await?;
+        self.patience = patience(&self.client, self.is_embedded()).await;
         Ok(())
     }
 
@@ -138,6 +153,14 @@ impl Session {
             }
         }
         server.stop().await
+    }
+}
+
+/// A server in the background may come back; a command that carries plays ends with them.
+async fn patience(client: &Client, is_embedded: bool) -> Duration {
+    match client.health().await {
+        Ok(health) if !is_embedded && is_in_background(health.pid) => RESTART_PATIENCE,
+        _ => Duration::ZERO,
     }
 }
 
