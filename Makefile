@@ -51,7 +51,20 @@ check: need-cargo $(VENV)/.tools ## What every commit passes: format, lints, qui
 
 .PHONY: torture
 torture: install ## The faults, as often as before a release; takes hours
-	HERO_TORTURE=1 $(BIN)/pytest tests/faults
+	HERO_TORTURE=1 cargo test --locked --quiet -p hero_core --test model
+	HERO_TORTURE=1 $(BIN)/pytest tests/faults tests/programs tests/fuzz tests/bad_inputs
+
+# What is fuzzed holds no unsafe code, so no sanitizer watches it, and it runs ten times as often.
+FUZZ_SECONDS ?= 120
+.PHONY: fuzz
+fuzz: need-cargo ## Feeds libFuzzer's inputs to what reads those of strangers (needs a nightly Rust)
+	@[ -x target/tools/bin/cargo-fuzz ] || cargo install --locked --root target/tools cargo-fuzz
+	@for target in canonical frames records envelopes; do \
+		mkdir -p target/fuzz/corpus/$$target; \
+		PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo +nightly fuzz run --fuzz-dir tests/fuzz --sanitizer none \
+			--target-dir target/fuzz $$target target/fuzz/corpus/$$target tests/fuzz/corpus/$$target \
+			-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1; \
+	done
 
 # A wheel for release in an environment of its own: what users install is what is measured.
 BENCH := target/bench
@@ -93,7 +106,7 @@ test-types: install
 	cd pyhero && ../$(BIN)/mypy src tests/typing
 	cd pyhero && ../$(BIN)/pyright --pythonpath ../$(BIN)/python
 	$(BIN)/stubtest pyhero._native
-	$(BIN)/mypy --strict --exclude /flows/ tests/*.py tests/support tests/faults tests/bench
+	$(BIN)/mypy --strict --exclude /flows/ tests/*.py tests/support tests/faults tests/bench tests/programs tests/bad_inputs tests/fuzz
 	cd tests/faults/flows && $(CURDIR)/$(BIN)/mypy --strict --explicit-package-bases *.py
 
 .PHONY: test-python
