@@ -1,5 +1,8 @@
 """Processes: what launches start, leave behind and die of, and what they see of their surroundings."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -240,6 +243,34 @@ def test_launches_that_do_not_want_to_end_end_within_the_grace(server: Server) -
     assert of_launches(server) == []
 
 
+def test_launches_that_do_not_want_to_end_end_at_their_deadline(server: Server) -> None:
+    hero = server.hero
+    sibling = server.start(SIBLING)["sid"]
+    hard = ["holds_the_gil", "is_stopped", "daemonises"]
+    plays = {how: server.start(STUBBORN, input_data={"how": how}, timeout_ms=5_000)["sid"] for how in hard}
+    left = [pid for how in hard for pid in started(hero, how)]
+    for play in plays.values():
+        ended = server.ended(play)
+        assert ended["status"] == "timed_out"
+        assert ended["ended_at"] >= ended["started_at"] + 5_000_000
+    eventually(lambda: not exist(left), "them to be gone", GRACE_SECONDS + 10)
+    hero.touch("enough")
+    assert server.ended(sibling)["status"] == "success"
+    assert of_launches(server) == []
+
+
+def test_a_huge_allocation_ends_at_the_limit_of_memory(server: Server) -> None:
+    play = server.start("""
+    @flow(memory="500MB")
+    def eats() -> int:
+        return len(bytearray(10 << 30))
+    """)["sid"]
+    ended = server.ended(play)
+    assert (ended["status"], ended["launch"]) == ("failed", 1)
+    assert "MemoryError" in ended["error"]["message"]
+    assert of_launches(server) == []
+
+
 def of_launches(server: Server) -> list[int]:
     """The processes below the server, dead or alive, but for those that wait to become a launch."""
     return [pid for pid in descendants_of(server.process.pid) if not is_ready(pid)]
@@ -309,6 +340,41 @@ def test_the_cause_of_a_death_is_told_exactly_and_everywhere(server: Server, dea
         assert span["status"] == "failed"
         assert span["error"]["class"] == "hero_logic:ProcessDied" and cause in span["error"]["message"]
     assert [line for line in log(server, play) if line["stream"] == "supervisor" and cause in line["text"]]
+
+
+def test_a_death_for_lack_of_memory_is_told_as_such(server: Server) -> None:
+    with memory_group(100_000_000) as group:
+        (group / "cgroup.procs").write_text(str(server.process.pid))
+        play = server.start("""
+        @flow
+        def eats() -> None:
+            kept = []
+            while True:
+                kept.append(bytearray(10_000_000))
+        """)["sid"]
+        failure = server.ended(play)["error"]
+        assert "was killed by the system for lack of memory" in failure["message"]
+        server.stop()
+
+
+@contextmanager
+def memory_group(limit_bytes: int) -> Iterator[Path]:
+    """A control group whose processes get so much memory together; skips where none can be made."""
+    old, new = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+    hierarchy, limit = (old, "memory.limit_in_bytes") if old.is_dir() else (new, "memory.max")
+    group = hierarchy / f"hero_test_{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / limit).write_text(str(limit_bytes))
+    except OSError as error:
+        with suppress(OSError):
+            group.rmdir()
+        pytest.skip(f"no control group can be made: {error}")
+    try:
+        yield group
+    finally:
+        eventually(lambda: not (group / "cgroup.procs").read_text(), "the group to be empty")
+        group.rmdir()
 
 
 @pytest.mark.parametrize("death", ["ctypes.string_at(0)", "os.abort()"])

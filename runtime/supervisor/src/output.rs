@@ -22,8 +22,8 @@ const LOG_BYTES_MAX: u64 = 100_000_000;
 /// What the supervisor may add to that.
 const NOTES_BYTES_MAX: u64 = 1_000_000;
 
-/// What a line takes beside its text, in bytes: a log of empty lines is no small one.
-const LINE_BYTES: u64 = 128;
+/// What a line takes on disk beside its text, in bytes: a log of empty lines is no small one.
+const LINE_BYTES: u64 = 300;
 
 /// How much is in the logs of the plays that have not ended, as far as this supervisor wrote them.
 #[derive(Default)]
