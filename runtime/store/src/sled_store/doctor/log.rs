@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -181,9 +181,11 @@ impl Pages {
         }
         let keys: Vec<_> = (0..n_keys).map(|_| body.text()).collect::<Option<_>>()?;
         let values: Vec<_> = (0..n_keys).map(|_| body.text()).collect::<Option<_>>()?;
-        let mut replaced = self.pairs.split_off(low);
-        if !high.is_empty() {
-            self.pairs.append(&mut replaced.split_off(high));
+        let end = if high.is_empty() { Bound::Unbounded } else { Bound::Excluded(high) };
+        let replaced = self.pairs.range::<[u8], _>((Bound::Included(low), end));
+        let replaced: Vec<_> = replaced.map(|(key, _)| key.clone()).collect();
+        for key in replaced {
+            self.pairs.remove(&key);
         }
         for (key, value) in keys.into_iter().zip(values) {
             self.pairs.insert([&prefix, key].concat(), value.to_vec());
