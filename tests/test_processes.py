@@ -1,6 +1,9 @@
 """Processes: what launches start, leave behind and die of, and what they see of their surroundings."""
 
+import json
 import os
+import subprocess
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -469,6 +472,20 @@ def test_a_launch_sees_the_allow_list_and_what_it_declares_and_nothing_else(hero
         assert "`NOT_PERMITTED`" in warnings[0] and "HERO_PERMIT_ENV=NOT_PERMITTED" in warnings[0]
         assert "`NOT_SET`, which is not set" in warnings[1]
     assert not [file for file in hero.data_dir.rglob("*") if file.is_file() and holds(file, b"for the flow")]
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_a_launch_inherits_no_open_file_of_the_server(hero: Hero, how: str) -> None:
+    flow = hero.write(SURROUNDINGS.replace("API_TOKEN", "PATH"))
+    program = Path(sysconfig.get_path("scripts"), "hero_logic")
+    done = subprocess.run(
+        ["bash", "-c", 'exec 7</dev/zero; exec "$0" "$@"', program, "run", flow, "--json"],
+        env=hero.env | {"HERO_LAUNCHES": how},
+        cwd=hero.work_dir,
+        capture_output=True,
+        check=True,
+    )
+    assert "/dev/zero" not in json.loads(done.stdout)["output_data"]["fds"].values()
 
 
 def holds(file: Path, text: bytes) -> bool:

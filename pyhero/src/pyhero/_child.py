@@ -208,5 +208,14 @@ def end_process(code: int) -> NoReturn:
     os._exit(code)
 
 
+def close_inherited_files() -> None:
+    """Closes what whoever started the server had open: it is none of a flow's business."""
+    for fd in os.listdir("/proc/self/fd"):
+        if int(fd) > 2:
+            with contextlib.suppress(OSError):  # that of the list itself
+                os.close(int(fd))
+
+
 if __name__ == "__main__":
+    close_inherited_files()
     end_process(main())

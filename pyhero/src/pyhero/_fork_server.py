@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 READY_MAX = 2
 """How many forks wait for a launch, which then costs no fork. Each takes little memory."""
 
+FORK_AGAIN_MS = 250
+"""How long it waits before it forks again where the machine had no room for another process."""
+
 MESSAGE_BYTES_MAX = 256 * 1024
 """The longest launch: environment and working directory."""
 
 
 def main(bundle_dir: str) -> int:
     """Serves until the supervisor closes its end of the socket. In a launch it returns the exit code."""
+    from ._child import close_inherited_files
+
+    close_inherited_files()
     control = socket.socket(fileno=os.dup(0))
     _replace(0, os.open(os.devnull, os.O_RDONLY))
     _import_ahead(bundle_dir)
@@ -66,11 +72,14 @@ class Server:
         events.register(self.control, 0)  # its end is told without being asked for
         while True:
             while len(self.ready) < READY_MAX:
-                pid = os.fork()
+                try:
+                    pid = os.fork()
+                except OSError:  # no room for another process; launches that run must not end with this one
+                    break
                 if pid == 0:
                     return self._wait_for_launch()
                 self.ready.add(pid)
-            for fd, _ in events.poll():
+            for fd, _ in events.poll(None if len(self.ready) == READY_MAX else FORK_AGAIN_MS):
                 if fd == self.taken:
                     self._note_taken()
                 elif fd == self.died:
