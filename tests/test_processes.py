@@ -346,8 +346,11 @@ def test_the_cause_of_a_death_is_told_exactly_and_everywhere(server: Server, dea
 
 
 def test_a_death_for_lack_of_memory_is_told_as_such(server: Server) -> None:
-    with memory_group(100_000_000) as group:
-        (group / "cgroup.procs").write_text(str(server.process.pid))
+    with control_group(server, "memory") as group:
+        limit = next(
+            file for name in ("limit_in_bytes", "max") if (file := group / f"memory.{name}").exists()
+        )
+        limit.write_text("100000000")
         play = server.start("""
         @flow
         def eats() -> None:
@@ -361,23 +364,39 @@ def test_a_death_for_lack_of_memory_is_told_as_such(server: Server) -> None:
 
 
 @contextmanager
-def memory_group(limit_bytes: int) -> Iterator[Path]:
-    """A control group whose processes get so much memory together; skips where none can be made."""
-    old, new = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
-    hierarchy, limit = (old, "memory.limit_in_bytes") if old.is_dir() else (new, "memory.max")
-    group = hierarchy / f"hero_test_{os.getpid()}"
+def control_group(server: Server, controller: str) -> Iterator[Path]:
+    """Puts the server, with all that it will start, into a control group; skips where none can be made."""
+    old, new = Path("/sys/fs/cgroup", controller), Path("/sys/fs/cgroup")
+    group = (old if old.is_dir() else new) / f"hero_test_{os.getpid()}"
     try:
         group.mkdir()
-        (group / limit).write_text(str(limit_bytes))
-    except OSError as error:
+        (group / "cgroup.procs").write_text(str(server.process.pid))
+        assert list(group.glob(f"{controller}.*"))
+    except (OSError, AssertionError) as error:
         with suppress(OSError):
             group.rmdir()
-        pytest.skip(f"no control group can be made: {error}")
+        pytest.skip(f"no control group for {controller} can be made: {error!r}")
     try:
         yield group
     finally:
         eventually(lambda: not (group / "cgroup.procs").read_text(), "the group to be empty")
         group.rmdir()
+
+
+def test_a_launch_waits_while_the_machine_has_no_room_for_a_process(server: Server) -> None:
+    file = server.hero.write("@flow\ndef runs():\n    return 1\n")
+    workflow = server.call("workflow_save", name="runs", file=str(file))["sid"]
+    with control_group(server, "pids") as group:
+        limit = group / "pids.max"
+        limit.write_text((group / "pids.current").read_text())
+        play = server.call("play_start", workflow_sid=workflow)["sid"]
+        waits = "launch waits for room"
+        log = server.hero.home / "hero_logic_server.log"
+        eventually(lambda: waits in log.read_text(), "the launch to be put off")
+        limit.write_text("max")
+        ended = server.ended(play)
+        assert (ended["status"], ended["launch"]) == ("success", 1)
+        server.stop()
 
 
 @pytest.mark.parametrize("death", ["ctypes.string_at(0)", "os.abort()"])

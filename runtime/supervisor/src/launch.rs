@@ -73,6 +73,7 @@ async fn begin<'a>(
     underway: &Underway,
 ) -> Result<Option<(Launch<'a>, Begun<'a>)>, Error> {
     let deadline = Instant::now() + ROOM_WITHIN;
+    let mut is_told = false;
     loop {
         let begun = async {
             let launch = Launch::prepare(supervisor, play.clone()).await?;
@@ -84,7 +85,9 @@ async fn begin<'a>(
         }
         match begun.await {
             Err(error) if is_for_lack_of_room(&error) && Instant::now() < deadline => {
-                tracing::warn!(play = %play.sid, %error, "launch waits for room");
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(play = %play.sid, %error, "launch waits for room");
+                }
                 let _ = timeout(LOOK_FOR_ROOM, becomes_true(underway.must_die.clone())).await;
             }
             other => return other.map(Some),
