@@ -448,14 +448,43 @@ def test_the_timeout_of_a_step_covers_its_attempts_and_waits(supervisor: Supervi
     assert 3 <= n_attempts <= 7
     (request,) = first.of("pause")
     assert request["timeout_micros"] <= 3_000_000, "no longer than there is time"
-    for outcome in supervisor.steps.values():  # an hour passes
-        if isinstance(outcome.get("returned"), int):
-            outcome["returned"] -= 3_600_000_000
     supervisor.let_time_pass()
     second = supervisor.launch()
     assert second.output == [
         f"step `{name}` took longer than {s} s" for name, s in (("fails", 0.5), ("waits", 3))
     ]
+
+
+def test_the_time_of_a_step_is_that_of_its_waits_and_not_that_of_its_pauses(supervisor: Supervisor) -> None:
+    supervisor.write("""
+    from pyhero import Retry, flow
+
+    @flow(timeout=8, retry=Retry(on=ValueError, attempts=9, wait_initial=3, wait_factor=1, wait_jitter=0))
+    def waits() -> None:
+        if flow.current().attempt == 2:
+            flow.pause("q")
+        raise ValueError
+
+    @flow
+    def main() -> str:
+        try:
+            waits()
+        except TimeoutError as error:
+            return str(error)
+    """)
+    waited = []
+    for _ in range(2):
+        (request,) = supervisor.launch().of("pause")
+        waited.append(request.get("timeout_micros"))
+        supervisor.let_time_pass()
+    supervisor.answer("q", None)
+    for _ in range(2):
+        (request,) = supervisor.launch().of("pause")
+        waited.append(request["timeout_micros"])
+        supervisor.let_time_pass()
+    assert waited[:3] == [3_000_000, None, 3_000_000]
+    assert 0 < waited[3] <= 2_000_000, "what is left of the time"
+    assert supervisor.launch().output == "step `waits` took longer than 8 s"
 
 
 PAUSES_IN_TIME = """

@@ -97,41 +97,49 @@ def _seconds(name: str, duration: object) -> float:
 
 def guarded(step: Step) -> Life:
     """The life of a step with `retry=` or `timeout=`, up to what is to be remembered."""
-    options = step.options
-    retry = options.retry
-    began = None
-    if retry == "never" or (retry and options.timeout_seconds):
-        began, is_known = yield from _first_begun(step)
-        if retry == "never" and is_known:
+    retry = step.options.retry
+    limit = _Limit(step)
+    if isinstance(retry, Retry):
+        return (yield from _attempts(step, retry, limit))
+    if retry == "never":
+        if (yield from _was_begun(step)):
             return _raising(_interrupted(step))
-    limit = _Limit(step, began)
-    if limit.seconds is not None and limit.left() <= 0:
-        return _raising(limit.timeout)
+        step.frame.may_pause = False
     limit.announce()
-    if retry is None or retry == "never":
-        step.frame.may_pause = retry != "never"
-        return (yield from run_body(step.frame, limit.seconds, limit.timeout))
-    return (yield from _attempts(step, retry, limit))
+    return (yield from run_body(step.frame, limit.seconds, limit.timeout))
 
 
 class _Limit:
-    """The time that all attempts at a step may take together."""
+    """The time that all attempts at a step may take together.
 
-    def __init__(self, step: Step, began_micros: int | None) -> None:
+    What a launch takes that ends before the step does, at a pause or in a crash, does not count; but the
+    waits between attempts do, and what led to them.
+    """
+
+    def __init__(self, step: Step) -> None:
         self._step = step
+        self._began = time.monotonic()
+        self._is_announced = False
         self.seconds = step.options.timeout_seconds
         self.timeout = step.timed_out("step", self.seconds or 0)
-        # Where nothing tells when the step was first begun, it begins now: a new launch has the whole time.
-        spent = 0.0 if began_micros is None else (_wire.now_micros() - began_micros) / 1e6
-        self._ends_at = time.monotonic() + (self.seconds or 0) - spent
+
+    @property
+    def spent(self) -> float:
+        """How much is spent, in seconds."""
+        return time.monotonic() - self._began
+
+    @spent.setter
+    def spent(self, seconds: float) -> None:
+        self._began = time.monotonic() - seconds
 
     def left(self) -> float:
         """How much is left, in seconds."""
-        return float("inf") if self.seconds is None else self._ends_at - time.monotonic()
+        return float("inf") if self.seconds is None else self.seconds - self.spent
 
     def announce(self) -> None:
-        """Tells the supervisor."""
-        if self.seconds is not None:
+        """Tells the supervisor, once."""
+        if self.seconds is not None and not self._is_announced:
+            self._is_announced = True
             self._step.limit(self.left(), self.timeout, _grace(self._step))
 
 
@@ -139,15 +147,13 @@ def _grace(step: Step) -> float:
     return CANCEL_GRACE_SECONDS if step.flow is not None and step.flow.is_async else 0.0
 
 
-def _first_begun(step: Step) -> Generator[Act, Ended | None, tuple[int, bool]]:
-    """When the step was first begun, in microseconds, and whether in an earlier launch; remembered."""
+def _was_begun(step: Step) -> Generator[Act, Ended | None, bool]:
+    """Whether an earlier launch has begun the step; remembers that this one has."""
     started = step.note("started")
-    known = started.begin()
-    if known is not None:
-        return json.loads(known)["returned"], True
-    now = _wire.now_micros()
-    yield Remember(started.output_event(_outcome.returned(now)))
-    return now, False
+    if started.begin() is not None:
+        return True
+    yield Remember(started.output_event(_outcome.returned(None)))
+    return False
 
 
 def _interrupted(step: Step) -> StepInterrupted:
@@ -166,14 +172,16 @@ def _attempts(step: Step, retry: Retry, limit: _Limit) -> Life:
     ended = _raising(limit.timeout)
     for n in range(1, retry.attempts + 1):
         attempt = step.attempt(n)
-        if n > 1 and step.play.steps.take(attempt.key) is None:
-            yield from _waited(step, n - 1, retry, limit)
-            if limit.left() <= 0:
-                return _raising(limit.timeout)
+        is_over = step.play.steps.take(attempt.key) is not None
+        if n > 1:
+            yield from _waited(step, n - 1, retry, limit, is_over=is_over)
+        if limit.left() <= 0 and not is_over:
+            return _raising(limit.timeout)
         remembered = attempt.begin()
         if remembered is not None:  # it is to be followed by another one, or was ended by the supervisor
             ended = Ended(remembered)
             continue
+        limit.announce()
         attempt.frame.attempt = n
         attempt.frame.step_key = step.key  # what is outside shall see one step, however often it is tried
         seconds, timeout = _limit_of(attempt, step, n, retry, limit)
@@ -208,16 +216,22 @@ def _show_end(attempt: Step, ended: Ended) -> None:
     attempt.play.journal.send(_wire.span_end(attempt.frame.span_id, status, error))
 
 
-def _waited(step: Step, n: int, retry: Retry, limit: _Limit) -> Generator[Act, Ended | None, None]:
-    """Waits after attempt *n*: here, or without a process."""
+def _waited(
+    step: Step, n: int, retry: Retry, limit: _Limit, *, is_over: bool
+) -> Generator[Act, Ended | None, None]:
+    """Waits after attempt *n*: here, or without a process; not where the next attempt is over."""
     seconds = retry.wait_after(n)
     is_async = step.flow is not None and step.flow.is_async
     # Chance has no say in where the wait takes place, so that each launch looks for it in the same one.
     is_short = seconds <= WAIT_IN_PROCESS_SECONDS_MAX and (is_async or not has_event_loop())
     wait = max(0.0, min(seconds + _chance() * retry.wait_jitter, limit.left()))
     if is_short:
-        if not step.play.is_hurried:
+        if not is_over and not step.play.is_hurried:
             yield Wait(wait)
+        return
+    if limit.seconds is not None:
+        yield from _note_spent(step, n, wait, limit)
+    if is_over:
         return
     from ._pause import Request
 
@@ -229,3 +243,13 @@ def _waited(step: Step, n: int, retry: Retry, limit: _Limit) -> Generator[Act, E
     except Paused:
         step.play.stop_clock(step.frame)
         raise
+
+
+def _note_spent(step: Step, n: int, wait: float, limit: _Limit) -> Generator[Act, Ended | None, None]:
+    """Remembers how much of its time the step has spent once it has waited after attempt *n*."""
+    note = step.note("waited", f'{{"n":{n}}}')
+    known = note.begin()
+    if known is not None:
+        limit.spent = json.loads(known)["returned"]
+        return
+    yield Remember(note.output_event(_outcome.returned(limit.spent + wait)))

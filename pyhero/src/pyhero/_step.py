@@ -197,9 +197,9 @@ class Step:
         """One attempt at this call; it is remembered by itself."""
         return Step(self.play, "attempt", f'{{"n":{n}}}', "other", parent=self.frame)
 
-    def note(self, name: str) -> Step:
+    def note(self, name: str, arguments: str = "{}") -> Step:
         """What is remembered of this call by the play alone, and by none that is made of it."""
-        return Step(self.play, name, "{}", "other", parent=self.frame.aside())
+        return Step(self.play, name, arguments, "other", parent=self.frame.aside())
 
     def begin(self) -> str | None:
         """Opens the span; returns the outcome if an earlier launch ended this call."""
