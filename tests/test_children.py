@@ -120,13 +120,13 @@ def test_cancelling_a_play_cancels_its_descendants(server: Server) -> None:
     server.call("play_cancel", play_sid=play["sid"])
     for sid in (play["sid"], parent["sid"], child["sid"]):
         assert server.ended(sid)["status"] == "cancelled"
-    eventually(lambda: processes.children_of(server.process.pid) == [], "their processes to be gone")
+    eventually(lambda: processes.launches_in(server.hero.home) == [], "their processes to be gone")
 
 
 def test_a_child_request_is_not_answered_from_outside(server: Server) -> None:
     play = server.start(FAMILY, flow="one", input_data={"number": 100})
     waiting = eventually(lambda: asking(server, play["sid"], "child"), "the parent to wait")
-    eventually(lambda: processes.children_of(server.process.pid) == [], "both to wait without a process")
+    eventually(lambda: processes.launches_in(server.hero.home) == [], "both to wait without a process")
     with pytest.raises(RpcFailure) as refused:
         server.resume(waiting, "child", 7)
     assert refused.value.kind == "illegal_transition"

@@ -27,7 +27,7 @@ def test_a_sleeping_play_holds_no_process_and_wakes_by_itself(server: Server) ->
     waiting = eventually(lambda: waits(server, play["sid"]), "the play to sleep")
     (request,) = waiting["pending_resumes"]
     assert (request["kind"], request["expires_at"] - request["asked_at"]) == ("timer", 3_000_000)
-    assert processes.children_of(server.process.pid) == []
+    assert processes.launches_in(server.hero.home) == []
     ended = server.ended(play["sid"])
     assert (ended["status"], ended["output_data"], ended["launch"]) == ("success", "awake", 2)
     assert server.hero.marks() == ["before", "after"]
@@ -175,7 +175,7 @@ def test_a_play_that_takes_too_long_is_timed_out_running_or_waiting(server: Serv
     ended = server.ended(play["sid"])
     assert ended["status"] == "timed_out"
     assert ended["ended_at"] >= ended["deadline"]
-    eventually(lambda: processes.children_of(server.process.pid) == [], "its process to be gone")
+    eventually(lambda: processes.launches_in(server.hero.home) == [], "its process to be gone")
 
 
 def test_the_caller_may_limit_the_time_of_a_play(server: Server) -> None:
@@ -202,7 +202,7 @@ def asks() -> str:
     play = server.start(source)
     waiting = eventually(lambda: waits(server, play["sid"]), "the play to wait for its second attempt")
     assert [request["kind"] for request in waiting["pending_resumes"]] == ["retry"]
-    assert processes.children_of(server.process.pid) == []
+    assert processes.launches_in(server.hero.home) == []
     ended = server.ended(play["sid"])
     assert (ended["status"], ended["output_data"]) == ("success", "there"), ended
     assert server.hero.marks() == ["attempt", "attempt"]

@@ -57,7 +57,7 @@ def _a_victim(server: Server, ledger: Ledger, chances: random.Random, spared: se
         for event in history
         if event["what"] == "acked" and effects[event["nonce"]] == event["pid"]
     }
-    alive = progressed.intersection(processes.children_of(server.process.pid)) - spared
+    alive = progressed.intersection(processes.launches_in(server.hero.home)) - spared
     return chances.choice(sorted(alive)) if alive else 0
 
 

@@ -54,7 +54,7 @@ def test_a_server_and_its_processes_killed_at_once_lose_and_repeat_nothing(
     with crowd(hero, ledger, counts.chances("plays of both"), PLAYS_IN_FLIGHT) as plays:
         for _ in range(tally.n_planned):
             tally.landed(in_flight=_live_until_some_moment(server, chances))
-            doomed = [server.process.pid, *processes.children_of(server.process.pid)]
+            doomed = processes.belonging_to(hero.home)
             chances.shuffle(doomed)
             processes.kill(doomed)
             server.process.wait()
@@ -75,7 +75,7 @@ def _start_again(hero: Hero, chances: random.Random) -> Server:
         check_nothing_is_left(hero.home)
     if chances.random() < STARTUP_SHARE:
         return Server(hero, hero.spawn("hero_logic_server"))
-    return hero.start_server()
+    return hero.start_server(HERO_LAUNCHES=chances.choice(["fork", "spawn"]))
 
 
 def _live_until_some_moment(server: Server, chances: random.Random) -> bool:
@@ -83,9 +83,9 @@ def _live_until_some_moment(server: Server, chances: random.Random) -> bool:
     if not server.answers_or_died():
         time.sleep(chances.uniform(0, STARTUP_SECONDS_MAX))
         return server.process.poll() is None
-    eventually(lambda: processes.children_of(server.process.pid), "a launch to begin")
+    eventually(lambda: processes.launches_in(server.hero.home), "a launch to begin")
     time.sleep(chances.uniform(0, LIFE_SECONDS_MAX))
-    return bool(processes.children_of(server.process.pid))
+    return bool(processes.launches_in(server.hero.home))
 
 
 def test_a_killed_run_loses_and_repeats_nothing(

@@ -108,9 +108,9 @@ class Hero:
         finally:
             server.stop()
 
-    def start_server(self) -> "Server":
+    def start_server(self, **env: str) -> "Server":
         """Starts `hero_logic_server` and returns once it answers."""
-        process = self.spawn("hero_logic_server")
+        process = self.spawn("hero_logic_server", **env)
         server = Server(self, process)
         eventually(server.answers_or_died, "the server to answer")
         assert process.poll() is None, (

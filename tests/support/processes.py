@@ -15,15 +15,20 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
-def children_of(parent: int) -> list[int]:
-    """The living processes that this one has started."""
-    return [pid for pid in _all_pids() if _parent_of(pid) == parent and is_alive(pid)]
-
-
 def belonging_to(home: Path) -> list[int]:
     """Every process that carries this directory in its environment or on its command line."""
     mark = str(home).encode()
     return [pid for pid in _all_pids() if pid != os.getpid() and is_alive(pid) and mark in _traces(pid)]
+
+
+def launches_in(home: Path) -> list[int]:
+    """The processes of launches, and what they have forked; not those that wait for a launch."""
+    return [pid for pid in belonging_to(home) if _name(pid).startswith("hero:")]
+
+
+def waits_for_a_launch(pid: int) -> bool:
+    """Whether it is a fork server, or a fork of one that has not become a launch."""
+    return b"pyhero._fork_server" in _traces(pid) and not _name(pid).startswith("hero:")
 
 
 def kill_all(home: Path) -> None:
@@ -41,11 +46,11 @@ def kill(pids: list[int], by: signal.Signals = signal.SIGKILL) -> int:
     return n_killed
 
 
-def _parent_of(pid: int) -> int | None:
+def _name(pid: int) -> str:
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        return Path(f"/proc/{pid}/comm").read_text()
     except OSError:
-        return None
+        return ""
 
 
 def _all_pids() -> list[int]:

@@ -278,4 +278,6 @@ def main() -> int:
 if __name__ == "__main__":
     if "pyhero._child" in sys.argv:
         os._exit(main())
+    if "pyhero._fork_server" in sys.argv:
+        sys.exit("a raw child is not forked")
     os.execv(os.environ["REAL_PYTHON"], [os.environ["REAL_PYTHON"], *sys.argv[1:]])
