@@ -364,3 +364,22 @@ def test_in_tests_time_passes_at_once() -> None:
         ("default", 2, True),
         ("expires", None, True),
     ]
+
+
+def test_in_tests_a_clock_runs_with_the_sleeps() -> None:
+    @flow(name="root")
+    def root() -> list[Any]:
+        began = flow.now()
+        flow.sleep(timedelta(days=1))
+        flow.sleep(1.5)
+        flow.sleep_until(began + timedelta(days=3))
+        flow.sleep_until(began + timedelta(days=2))
+        try:
+            flow.poll(lambda: None, every=timedelta(hours=7), timeout=timedelta(days=1))
+        except PollTimeout as error:
+            return [str(error), round((flow.now() - began) / timedelta(days=1))]
+        return []
+
+    result = run(root)
+    assert result.output == ["flow.poll found nothing in 86400 s", 4]
+    assert result.steps.count("look") == 5

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import Counter
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -181,7 +182,8 @@ class Play:
         completed: The completed steps that have an undo, in the order in which they completed.
         is_undoing: Whether the root flow has failed, and is being undone.
         was_entered: Whether the body of the root flow was.
-        is_hurried: Whether waits that stay in the process pass at once (`pyhero.testing`).
+        is_hurried: Whether waits pass at once (`pyhero.testing`).
+        skipped_seconds: How long those were that did.
     """
 
     def __init__(
@@ -214,6 +216,7 @@ class Play:
         self.is_undoing = False
         self.was_entered = False
         self.is_hurried = is_hurried
+        self.skipped_seconds = 0.0
         self.root: Frame | None = None
         self.main_branch = Branch(*_current_owner(), None)
         self.open_steps: set[Future[None]] = set()
@@ -281,6 +284,17 @@ def current_branch(play: Play) -> Branch:
     branch = Branch(owner, work, parent)
     _branch.set((play, branch))
     return branch
+
+
+def now() -> float:
+    """The time, in seconds since the epoch; in a hurried play later by what was skipped."""
+    return time.time() + (running.skipped_seconds if running else 0)
+
+
+def skip(seconds: float) -> None:
+    """Lets that much time have passed, where the play is hurried."""
+    if running is not None and running.is_hurried:
+        running.skipped_seconds += seconds
 
 
 def has_event_loop() -> bool:

@@ -6,13 +6,14 @@ from datetime import datetime, timezone
 from random import SystemRandom
 from uuid import UUID, uuid4
 
+from . import _play
 from ._flow import Flow
 
 _chance = SystemRandom()  # neither `random.seed` in a flow nor a fork makes it repeat itself
 
 
 def _now() -> datetime:
-    return datetime.now(timezone.utc)
+    return datetime.fromtimestamp(_play.now(), timezone.utc)
 
 
 def _uuid4() -> UUID:

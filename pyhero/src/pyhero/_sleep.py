@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import _play, _step
@@ -27,12 +27,12 @@ def sleep(duration: Duration) -> None:
     play = _play.running
     if play is None:
         time.sleep(seconds)
-    elif 0 < seconds <= WAIT_IN_PROCESS_SECONDS_MAX and not _play.has_event_loop():
-        _short_sleep(seconds)
     elif seconds > 0:
-        request = _timer(play)
-        if request.answer() is None:
-            request.ask(timeout_micros=micros(seconds), default="null")
+        if seconds <= WAIT_IN_PROCESS_SECONDS_MAX and not _play.has_event_loop():
+            _short_sleep(seconds)
+        else:
+            _wait_without_process(_timer(play), seconds)
+        _play.skip(seconds)
 
 
 def sleep_until(when: datetime) -> None:
@@ -43,28 +43,29 @@ def sleep_until(when: datetime) -> None:
             "a datetime with its time zone, such as flow.now() + timedelta(days=1)",
         )
     play = _play.running
-    # It is asked for even where the time is over, so that every sleep has the same place in each launch.
+    # It is there even where the time is over, so that every sleep has the same place in each launch.
     request = _timer(play) if play else None
-    if request is not None and request.answer() is not None:
-        return
-    left = seconds_of(max(0.0, (when - datetime.now(timezone.utc)).total_seconds()), "flow.sleep_until")
+    seconds = seconds_of(max(0.0, when.timestamp() - _play.now()), "flow.sleep_until")
     if request is None:
-        time.sleep(left)
-    elif left > WAIT_IN_PROCESS_SECONDS_MAX or (left > 0 and _play.has_event_loop()):
-        request.ask(timeout_micros=micros(left), default="null")
-    else:
-        _wait(left)  # nothing to remember: the next launch finds the time over
+        time.sleep(seconds)
+        return
+    if seconds > WAIT_IN_PROCESS_SECONDS_MAX or (seconds > 0 and _play.has_event_loop()):
+        _wait_without_process(request, seconds)
+    elif request.answer() is None:
+        _sleep(seconds)  # nothing to remember: the next launch finds the time over
+    _play.skip(seconds)
 
 
 def _timer(play: Play) -> Request:
     return Request(play, "sleep", "timer")
 
 
+def _wait_without_process(timer: Request, seconds: float) -> None:
+    if timer.answer() is None:
+        timer.ask(timeout_micros=micros(seconds), default="null")
+
+
 def _sleep(seconds: float) -> None:
-    _wait(seconds)
-
-
-def _wait(seconds: float) -> None:
     if not (_play.running and _play.running.is_hurried):
         time.sleep(seconds)
 
@@ -131,8 +132,8 @@ def _noted_now() -> float:
     play = _play.running
     frame = _play.frame_in(play) if play else None
     if play is None or frame is None:
-        return time.time()
+        return _play.now()
     n = frame.occurrences.next("note", "time")
     step = _step.Step(play, "time", f'{{"n":{n}}}', "other", parent=frame.aside())
-    now: float = _step.run(step, time.time)
+    now: float = _step.run(step, _play.now)
     return now
