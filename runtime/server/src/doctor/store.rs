@@ -47,6 +47,10 @@ fn checks_of(report: &Report) -> Vec<Check> {
     checks
 }
 
+fn plays(n_plays: usize) -> String {
+    if n_plays == 1 { "1 play".into() } else { format!("{n_plays} plays") }
+}
+
 fn check_of(finding: &Finding, report: &Report) -> Check {
     let message = match &finding.play {
         Some(play) => format!("play `{play}`: {}", finding.text),
@@ -66,7 +70,7 @@ fn check_of(finding: &Finding, report: &Report) -> Check {
 fn of_repair(repaired: &Repaired) -> Check {
     let Repaired { n_kept, quarantined, old, .. } = repaired;
     let message =
-        format!("repaired: {n_kept} plays kept, {} put into quarantine", quarantined.len());
+        format!("repaired: {} kept, {} put into quarantine", plays(*n_kept), quarantined.len());
     Check::ok(NAME, message)
         .hint(format!("the old store is `{}`; remove it once you are content", old.display()))
 }
@@ -76,7 +80,7 @@ fn quarantine(report: &Report) -> Option<Check> {
     let dir = report.dir.join("quarantine");
     let n_files = std::fs::read_dir(&dir).ok()?.count();
     (n_files > 0).then(|| {
-        Check::warn(NAME, format!("{n_files} plays are in quarantine in `{}`", dir.display())).hint(
+        Check::warn(NAME, format!("{} in quarantine in `{}`", plays(n_files), dir.display())).hint(
             "read there what each had done, start it anew if that is right, and remove its file",
         )
     })
