@@ -102,7 +102,7 @@ impl LogBook {
         if !has_room {
             let megabytes = LOG_BYTES_MAX / 1_000_000;
             let cut = format!(
-                "the log of this play is full ({megabytes} MB): what comes from here on is not kept"
+                "the log of this play is cut here: it is full ({megabytes} MB), and no more is kept"
             );
             self.note(LogLevel::Warning, cut);
         }
@@ -225,7 +225,7 @@ mod tests {
         let page = store.logs(&sid, PageQuery::default()).await.expect("read");
         let texts: Vec<_> = page.items.iter().map(|line| line.text.as_str()).collect();
         let [kept, full, killed] = &texts[..] else { panic!("three lines: {texts:?}") };
-        assert!(full.contains("is full (100 MB)"), "{full}");
+        assert!(full.contains("is cut here: it is full (100 MB)"), "{full}");
         assert_eq!((*kept, *killed, &*last_words), ("kept", "killed", "my last words"));
     }
 
