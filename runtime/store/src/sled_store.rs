@@ -14,6 +14,7 @@ mod head;
 mod lock;
 mod space;
 mod sums;
+mod waker;
 
 use std::fs::File;
 use std::ops::Range;
@@ -26,6 +27,7 @@ use guarded::{guarded, io_error};
 use head::Head;
 use lock::DirectoryLock;
 use sums::Sums;
+use waker::Waker;
 
 /// A store in a directory of its own, for one process at a time. What it acknowledged survives a
 /// kill and a power cut.
@@ -54,6 +56,7 @@ const INLINE: u8 = 0;
 /// The pairs of a directory: one tree, so that a batch is atomic.
 pub struct SledEngine {
     // Fields are dropped in this order: the lock goes last, when nothing uses the directory any more.
+    waker: Waker,
     tree: sled::Db,
     /// An own handle of sled's file: the only way to have it synced.
     data_file: File,
@@ -155,14 +158,16 @@ impl Engine for SledEngine {
         sums.n_writes += 1;
         batch.insert(keys::SUMS, sums.to_bytes());
         self.blobs.sync_names()?;
-        guarded("write", &self.sled_dir, || "the tree".into(), || self.tree.apply_batch(batch))
-            .map_err(|error| match error {
+        let apply = || self.waker.during(|| self.tree.apply_batch(batch));
+        guarded("write", &self.sled_dir, || "the tree".into(), apply).map_err(
+            |error| match error {
                 // Sled may have gone half of the way.
                 Error::Damaged { reason, .. } => {
                     io_error("write", &self.sled_dir)(std::io::Error::other(reason))
                 }
                 other => other,
-            })?;
+            },
+        )?;
         *self.sums() = sums;
         Ok(())
     }
@@ -172,7 +177,8 @@ impl Engine for SledEngine {
     }
 
     fn sync(&self) -> Result<(), Error> {
-        guarded("flush", &self.sled_dir, || "the tree".into(), || self.tree.flush())?;
+        let flush = || self.waker.during(|| self.tree.flush());
+        guarded("flush", &self.sled_dir, || "the tree".into(), flush)?;
         self.data_file.sync_data().map_err(io_error("sync", &self.sled_dir.join("db")))?;
         self.head.note(self.sums().n_writes)?;
         // Only now can no power cut bring back what names them.

@@ -24,6 +24,7 @@ use super::blobs::{self, Blobs, sync_dir};
 use super::head::Head;
 use super::lock::DirectoryLock;
 use super::sums::{self, Sums};
+use super::waker::Waker;
 use super::{SledEngine, guarded, io_error, space};
 use crate::record::{self, Format};
 use crate::{Changes, Engine, Error, clock, keys};
@@ -67,9 +68,20 @@ fn try_open(dir: &Path) -> Result<SledEngine, Error> {
     let blobs = Blobs::in_dir(dir.join("blobs"));
     let head = Head::open(dir)?;
     let sums = checked_sums(&tree, &sled_dir, &head)?.into();
+    let waker = Waker::start(tree.clone(), sled_dir.clone())
+        .map_err(io_error("start a thread for", dir))?;
     let dir_path = dir.to_owned();
-    let engine =
-        SledEngine { tree, data_file, blobs, sums, head, dir: dir_path, sled_dir, _lock: lock };
+    let engine = SledEngine {
+        waker,
+        tree,
+        data_file,
+        blobs,
+        sums,
+        head,
+        dir: dir_path,
+        sled_dir,
+        _lock: lock,
+    };
     check_format_record(&engine, format.is_some())?;
     if format == Some(1) {
         list_expiries(&engine)?;

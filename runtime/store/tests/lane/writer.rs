@@ -39,6 +39,7 @@ pub(crate) struct Work {
 /// Adds to the command what makes this test program the writer.
 pub(crate) fn describe(command: &mut Command, dir: &Path, work: &Work) {
     command
+        .args(["timeout", "--signal=KILL", "120"])
         .arg(std::env::current_exe().expect("the test program has a path"))
         .args(["--exact", "writes", "--ignored", "--nocapture", "--test-threads=1"])
         .env(DIR, dir)
