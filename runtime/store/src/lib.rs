@@ -6,7 +6,7 @@
 //!
 //! [`MemoryStore`] and [`SledStore`] are one store ([`KeyedStore`]) over two ordered sets of pairs: what
 //! a key is, what a batch may do and how a list is paged is written once. A store over a database
-//! of its own kind implements [`Store`] itself.
+//! of its own kind implements [`Store`] itself. [`doctor`] looks after directories that are damaged.
 
 mod api;
 mod clock;
