@@ -27,6 +27,10 @@ READY_MAX = 2
 FORK_AGAIN_MS = 250
 """How long it waits before it forks again where the machine had no room for another process."""
 
+FAILED_FORKS_MAX = 5
+"""How many forks in a row may die before they take a launch. Then something is wrong with this process, such
+as an installation that was replaced under it."""
+
 MESSAGE_BYTES_MAX = 256 * 1024
 """The longest launch: environment and working directory."""
 
@@ -56,6 +60,7 @@ class Server:
     def __init__(self, control: socket.socket) -> None:
         self.control = control
         self.ready: set[int] = set()
+        self.n_failed = 0
         # A fork that has taken a launch writes its pid here, in one piece.
         self.taken, self.taking = os.pipe()
         self.died, self.dying = os.pipe()
@@ -71,7 +76,7 @@ class Server:
         events.register(self.died, select.POLLIN)
         events.register(self.control, 0)  # its end is told without being asked for
         while True:
-            while len(self.ready) < READY_MAX:
+            while len(self.ready) < READY_MAX and self.n_failed <= FAILED_FORKS_MAX:
                 try:
                     pid = os.fork()
                 except OSError:  # no room for another process; launches that run must not end with this one
@@ -88,12 +93,17 @@ class Server:
                     return 0
 
     def _note_taken(self) -> None:
-        pids = os.read(self.taken, 4096)
+        try:
+            pids = os.read(self.taken, 4096)
+        except BlockingIOError:
+            return
         for at in range(0, len(pids), 4):
             self.ready.discard(int.from_bytes(pids[at : at + 4], "little"))
+            self.n_failed = 0
 
     def _reap(self) -> None:
         os.read(self.died, 4096)
+        self._note_taken()
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -101,8 +111,16 @@ class Server:
                 return
             if pid == 0:
                 return
-            self.ready.discard(pid)
+            if pid in self.ready:
+                self.ready.discard(pid)
+                self._note_failed()
             _tell(self.control, ended=pid, status=status)
+
+    def _note_failed(self) -> None:
+        """After too many it forks no more, and stays for the launches that run: they end with it."""
+        self.n_failed += 1
+        if self.n_failed == FAILED_FORKS_MAX + 1:
+            _tell(self.control, unfit=f"{self.n_failed} of its forks in a row died before a launch")
 
     def _wait_for_launch(self) -> int:
         """In a fork: becomes the launch that comes. Returns its exit code."""

@@ -246,7 +246,11 @@ impl Waiting {
     fn idle_until(&self) -> Instant {
         let expected = self.lock();
         let is_used = !expected.running.is_empty() || !expected.launches.is_empty();
-        (if is_used { Instant::now() } else { expected.last_asked }) + IDLE_MAX
+        match (is_used, expected.is_over) {
+            (true, _) => Instant::now() + IDLE_MAX,
+            (false, true) => Instant::now(),
+            (false, false) => expected.last_asked + IDLE_MAX,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Expected> {
@@ -292,7 +296,12 @@ impl Waiting {
                     let _ = ending.send(ExitStatus::from_raw(status));
                 }
             }
-            News::Ready { .. } | News::Unfit { .. } => {}
+            News::Unfit { unfit } => {
+                tracing::warn!(reason = unfit, "fork server gives up");
+                expected.is_over = true;
+                expected.launches.clear();
+            }
+            News::Ready { .. } => {}
         }
     }
 
