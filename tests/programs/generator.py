@@ -139,6 +139,7 @@ class Generator:
         self.functions: list[str] = []
         self.answers: dict[str, int] = {}
         self.is_concurrent = False
+        self.is_async = self.chance.random() < 0.4
 
     def program(self) -> Program:
         for _ in range(self.chance.randint(2, 4)):
@@ -189,7 +190,7 @@ class Generator:
         self.callees.append(Callee(name, body.cost + 1, is_async, body.may_fail))
 
     def root(self) -> None:
-        is_async = self.chance.random() < 0.4
+        is_async = self.is_async
         body = self.body(is_async, COST_MAX, self.chance.randint(3, 8))
         lines = [f"{'async ' if is_async else ''}def root(x: int) -> object:", "    if in_play():"]
         lines += ['        write("begins")', "    t = x", "    try:"]
@@ -221,6 +222,9 @@ class Generator:
             (2, self.invoke),
             (2, self.threads),
         ]
+        # Where an event loop runs, it is to be awaited, and sync code of such a program could not.
+        if body.is_async or not self.is_async:
+            choices.append((3, self.fan_out))
         if body.depth < 4:
             choices += [(3, self.loop), (2, self.poll), (3, self.handled), (2, self.branch), (1, self.block)]
         if body.is_async:
@@ -275,6 +279,22 @@ class Generator:
         body.add(f"with ThreadPoolExecutor({self.chance.randint(1, 3)}) as pool:")
         body.add(f"    results = in_threads(pool, {callee.name}, [{', '.join(values)}])")
         body.add("t = sum((result.result() for result in results), t)")
+
+    def fan_out(self, body: Body) -> None:
+        callee = self.pick(lambda callee: callee.is_async == body.is_async and body.affords(3 * callee.cost))
+        if callee is None:
+            return
+        self.is_concurrent = True
+        body.pays(callee, 3)
+        body.may_fail |= callee.may_fail
+        values = [self.argument(body, callee) for _ in range(3)]
+        limit = self.chance.choice(["", ", limit=1", ", limit=2"])
+        wait = "await " if body.is_async else ""
+        if self.chance.random() < 0.5:
+            body.add(f"t = sum({wait}flow.map({callee.name}, [{', '.join(values)}]{limit}), t)")
+        else:
+            thunks = ", ".join(f"lambda: {callee.name}({value})" for value in values)
+            body.add(f"t = sum({wait}flow.parallel({thunks}{limit}), t)")
 
     def loop(self, body: Body) -> None:
         n = self.chance.randint(2, 4)

@@ -69,6 +69,15 @@ def test_the_programs_are_of_every_kind() -> None:
     sources = "".join(program.source for program in made)
     for word in ("gather(", "in_threads(pool", "to_thread(", "except", "finally", "while "):
         assert sources.count(word) > 20, word
-    for word in ('ask("q', "flow.invoke(", "falls(x - 1)", "flow.now()", "for i", "create_task("):
+    for word in (
+        "flow.map(",
+        "flow.parallel(",
+        'ask("q',
+        "flow.invoke(",
+        "falls(x - 1)",
+        "flow.now()",
+        "for i",
+        "create_task(",
+    ):
         assert sources.count(word) > 20, word
     assert 50 < sum(program.is_concurrent for program in made) < 190
