@@ -36,10 +36,10 @@ pub(super) async fn check(paths: &Paths, repair: bool) -> Vec<Check> {
 }
 
 fn checks_of(report: &Report) -> Vec<Check> {
-    let n_plays: usize = report.n_plays.values().sum();
+    let n_plays = plays(report.n_plays.values().sum());
     let format = report.format.map_or("none".to_owned(), |format| format.to_string());
     let in_use = report.holder.as_ref().map_or(String::new(), |by| format!(", in use by {by}"));
-    let overview = format!("`{}`: {n_plays} plays, format {format}{in_use}", report.dir.display());
+    let overview = format!("`{}`: {n_plays}, format {format}{in_use}", report.dir.display());
     let mut checks = vec![Check::ok(NAME, overview)];
     checks.extend(report.findings.iter().map(|finding| check_of(finding, report)));
     checks.extend(report.repaired.iter().map(of_repair));
