@@ -83,8 +83,9 @@ def _live_until_some_moment(server: Server, chances: random.Random) -> bool:
     if not server.answers_or_died():
         time.sleep(chances.uniform(0, STARTUP_SECONDS_MAX))
         return server.process.poll() is None
-    eventually(lambda: processes.launches_in(server.hero.home), "a launch to begin")
-    time.sleep(chances.uniform(0, LIFE_SECONDS_MAX))
+    for seconds in (0.0, chances.uniform(0, LIFE_SECONDS_MAX)):
+        time.sleep(seconds)
+        eventually(lambda: processes.launches_in(server.hero.home), "a launch under way")
     return bool(processes.launches_in(server.hero.home))
 
 
