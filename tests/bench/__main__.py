@@ -1,7 +1,7 @@
 """One run of everything: `python -m bench --programs BIN --output DIR [--size full|quick|smoke]`.
 
-Measures this project, then each peer, in turn; writes DIR/results.json and prints the table. Without `full`
-or `smoke` the peers are left out. `make bench` calls it.
+Measures this project, then, unless it is to be quick, each peer, in turn. Prints the table and writes
+DIR/results.json, or results-SIZE.json where the run was not a full one. `make bench` calls it.
 """
 
 import argparse
@@ -60,6 +60,8 @@ class Run:
     def __init__(self, output: Path, size: str) -> None:
         self.output = output
         self.size = size
+        # A short run must not take away what a whole one has found.
+        self.results = output / ("results.json" if size == "full" else f"results-{size}.json")
         self.lines: dict[str, dict[str, Any]] = {}
         self.missing: dict[str, str] = {}
 
@@ -120,16 +122,18 @@ class Run:
             "scripts": self.lines,
             "missing": self.missing,
         }
-        file = self.output / "results.json"
-        file.with_suffix(".new").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
-        file.with_suffix(".new").replace(file)
+        unfinished = self.results.with_suffix(".new")
+        unfinished.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+        unfinished.replace(self.results)
 
     def summary(self) -> str:
         """The table, and what is not in it."""
         notes = [f"{name}: {reason}" for name, reason in self.missing.items()]
         for name, line in self.lines.items():
+            if line["busy_before"] > BUSY_SHARE_MAX:
+                notes.append(f"{name}: measured while other processes kept the machine busy")
             notes += [f"{name}: {measure} failed: {why}" for measure, why in line["failures"].items()]
-        where = f"{machine()['cores']} cores, {self.size} run; all figures: {self.output / 'results.json'}"
+        where = f"{machine()['cores']} cores, {self.size} run; all figures: {self.results}"
         return "\n".join([printed(self.judged()), "", where, *notes])
 
 
