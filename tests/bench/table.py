@@ -103,7 +103,7 @@ def judged(row: Row, results: Results) -> dict[str, Any]:
     if ours is None:
         return line
     if theirs is not None:
-        line["ratio"] = round(_ratio(row, ours, theirs), 3)
+        line["ratio"] = _ratio(row, ours, theirs)
     line["goals"] = list(_goals(row, figures, ours, line["ratio"]))
     if row.amount and (count := statistic_of(figures, row.amount[0])) and count < row.amount[1]:
         line["at"] = int(count)
@@ -144,9 +144,11 @@ def _best_peer(row: Row, results: Results) -> tuple[str | None, float | None]:
     return best[1], best[0]
 
 
-def _ratio(row: Row, ours: float, theirs: float) -> float:
-    above, below = (theirs, ours) if row.is_better_when == "less" else (ours, theirs)
-    return above / below if below > 0 else float("inf")
+def _ratio(row: Row, ours: float, theirs: float) -> float | None:
+    """None where one of them is too small to be told from nothing."""
+    if min(ours, theirs) <= 0:
+        return None
+    return round(theirs / ours if row.is_better_when == "less" else ours / theirs, 3)
 
 
 # --- Printing -------------------------------------------------------------------------------------
