@@ -54,16 +54,23 @@ torture: install ## The faults, as often as before a release; takes hours
 	HERO_TORTURE=1 cargo test --locked --quiet -p hero_core --test model
 	HERO_TORTURE=1 $(BIN)/pytest tests/faults tests/programs tests/fuzz tests/bad_inputs
 
-# What is fuzzed holds no unsafe code, so no sanitizer watches it, and it runs ten times as often.
+# What is fuzzed holds no unsafe code, so no sanitizer watches it, and it runs ten times as often. The flags tell
+# libFuzzer which branches an input has reached; `--target` keeps them away from build scripts.
 FUZZ_SECONDS ?= 120
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Clink-dead-code -Cdebug-assertions
 .PHONY: fuzz
 fuzz: need-cargo ## Feeds libFuzzer's inputs to what reads those of strangers (needs a nightly Rust)
-	@[ -x target/tools/bin/cargo-fuzz ] || cargo install --locked --root target/tools cargo-fuzz
-	@for target in canonical frames records envelopes; do \
-		mkdir -p target/fuzz/corpus/$$target; \
-		PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo +nightly fuzz run --fuzz-dir tests/fuzz --sanitizer none \
-			--target-dir target/fuzz $$target target/fuzz/corpus/$$target tests/fuzz/corpus/$$target \
-			-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1; \
+	@host=$$(rustc -vV | sed -n 's/^host: //p'); \
+	RUSTFLAGS="$(FUZZ_FLAGS)" cargo +nightly build --release --locked --target $$host \
+		--manifest-path tests/fuzz/Cargo.toml --target-dir target/fuzz; \
+	for target in canonical frames records envelopes; do \
+		echo "--- $$target"; \
+		mkdir -p target/fuzz/corpus/$$target target/fuzz/failed; \
+		target/fuzz/$$host/release/$$target target/fuzz/corpus/$$target tests/fuzz/corpus/$$target \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
+			-artifact_prefix=target/fuzz/failed/$$target-; \
 	done
 
 # A wheel for release in an environment of its own: what users install is what is measured.
