@@ -4,6 +4,7 @@ import functools
 
 import pytest
 
+from faults.counts import faults
 from support import processes
 from support.hero import Json, Server, launches
 from support.rpc import RpcFailure
@@ -149,3 +150,25 @@ def calls(target: str, number: object) -> int:
     assert "nobody" in server.ended(unknown["sid"])["error"]["message"]
     misfit = server.start(source, input_data={"target": "doubles", "number": "x"})
     assert "do not fit" in server.ended(misfit["sid"])["error"]["message"]
+
+
+def test_parents_that_wait_hold_no_process(server: Server) -> None:
+    n_parents = faults(50, 1000)
+    file, work_dir = str(server.hero.write(FAMILY)), str(server.hero.work_dir)
+    server.call("workflow_save", name="parent", file=file, flow="one")
+    start = {"workflow_sid": "parent", "input_data": {"number": 100}, "working_dir": work_dir}
+    for _ in range(n_parents):
+        server.call("play_run_async", **start)
+    everyone = 2 * n_parents
+    eventually(lambda: n_waiting(server) == everyone, f"{everyone} plays to wait", 600)
+    eventually(lambda: processes.launches_in(server.hero.home) == [], "no process to be left")
+    assert server.hero.marks() == ["child 100"] * n_parents
+
+
+def n_waiting(server: Server) -> int:
+    n, cursor = 0, None
+    while True:
+        page = server.call("play_list", status="awaiting_resume", **({"cursor": cursor} if cursor else {}))
+        n, cursor = n + len(page["items"]), page["next_cursor"]
+        if cursor is None:
+            return n
