@@ -110,6 +110,7 @@ def _make_play(order: Mapping[str, Any], channel: _native.Channel, play_sid: str
 
 def _run(play: Play, order: Mapping[str, Any]) -> int:
     _play.running = play
+    play.leave = _leave_paused
     os.register_at_fork(after_in_child=_leave_play)
     threading.excepthook = _except_hook
     channel = play.journal
@@ -184,6 +185,12 @@ def _import_entry(path: str, name: str) -> ModuleType:
     return module
 
 
+def _leave_paused() -> None:
+    """Ends a launch whose flow catches its pause for ever."""
+    _flush()
+    os._exit(EXIT_PAUSED)
+
+
 def _leave_play() -> None:
     """A forked process is no part of the launch: what it calls is plain Python."""
     _play.running = None
@@ -195,6 +202,12 @@ def _except_hook(args: threading.ExceptHookArgs, /) -> None:
         threading.__excepthook__(args)
 
 
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
 def end_process(code: int) -> NoReturn:
     """Ends the process as the interpreter does, with threads joined, exit handlers run and output flushed,
     but leaves it to the kernel to take its memory apart, which is quicker."""
@@ -202,9 +215,7 @@ def end_process(code: int) -> NoReturn:
 
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
+    _flush()
     os._exit(code)
 
 

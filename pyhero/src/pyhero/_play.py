@@ -17,6 +17,7 @@ from . import _wire
 
 if TYPE_CHECKING:
     from asyncio import Future
+    from collections.abc import Callable
     from types import FrameType
 
     from ._names import Names
@@ -57,6 +58,10 @@ class Memory(Protocol):
     def n_left(self) -> int:
         """How many those are."""
         ...
+
+
+SWALLOWED_MAX = 1000
+"""How often a pause is raised again before the process ends where it stands: its questions are stored."""
 
 
 class Branch:
@@ -221,6 +226,9 @@ class Play:
         self.main_branch = Branch(*_current_owner(), None)
         self.open_steps: set[Future[None]] = set()
         self.has_paused = False
+        self.n_swallowed = 0
+        # Ends the process of a launch that would catch its pause for ever; a run in a test has none to end.
+        self.leave: Callable[[], None] = lambda: None
 
     @property
     def is_replaying(self) -> bool:
@@ -255,6 +263,9 @@ class Play:
         """
         branch = current_branch(self)
         if any(branch.leads_to(paused) for paused in frame.paused_in):
+            self.n_swallowed += 1
+            if self.n_swallowed >= SWALLOWED_MAX:
+                self.leave()
             raise Paused()
 
 

@@ -1,11 +1,16 @@
 //! One process at a time: the lock file of a directory.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::io_error;
 use crate::{Error, clock};
+
+/// How long the process that has just taken the lock is given to sign.
+const SIGNED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The lock of a directory, held until it is dropped or the process ends, however it ends.
 ///
@@ -62,11 +67,24 @@ fn sign(file: &mut File) -> std::io::Result<()> {
     )
 }
 
+/// How the holder describes itself. It has the lock a moment before it has signed, so what an earlier
+/// holder wrote is passed over, and an empty file looked at again.
 fn holder(mut file: File) -> String {
-    let mut text = String::new();
-    match file.read_to_string(&mut text) {
-        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
-        // It has the lock and has not signed yet.
-        _ => "another process".into(),
+    let deadline = Instant::now() + SIGNED_WITHIN;
+    loop {
+        let mut text = String::new();
+        let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
+        if read.is_ok() && is_of_a_living_process(&text) {
+            return text.trim().to_owned();
+        }
+        if Instant::now() >= deadline {
+            return "another process".into();
+        }
+        thread::sleep(Duration::from_millis(5));
     }
+}
+
+fn is_of_a_living_process(signature: &str) -> bool {
+    let pid = signature.split_once("(pid ").and_then(|(_, rest)| rest.split(',').next());
+    pid.is_some_and(|pid| Path::new("/proc").join(pid).exists())
 }
