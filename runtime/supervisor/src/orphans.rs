@@ -354,6 +354,10 @@ mod tests {
 
     use super::*;
 
+    /// Each supervisor of a process takes what it does not know for an orphan, so a test has the
+    /// process for itself.
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
     /// A process that left session, group and parent.
     const DAEMON: &str = "(setsid sleep 1000 >/dev/null & echo $!)\n";
 
@@ -406,9 +410,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_outlives_its_launch_is_ended_and_reaped_and_nothing_else() {
+        let _alone = ALONE.lock().await;
         let socket = Path::new("/nowhere/one.sock");
         let orphans = Orphans::adopt(socket);
-        let earlier = TestLaunch::start(socket, "earlier", DAEMON).await;
+        let earlier = TestLaunch::start(socket, "goes on", DAEMON).await;
         let left = TestLaunch::start(socket, "ends", &DAEMON.repeat(5)).await.end().await;
         assert_eq!(left.len(), 5);
         orphans.sweep().await;
@@ -420,11 +425,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_hides_its_launch_goes_with_the_last_that_it_may_belong_to() {
+        let _alone = ALONE.lock().await;
         let socket = Path::new("/nowhere/two.sock");
         let orphans = Orphans::adopt(socket);
         let earlier = TestLaunch::start(socket, "earlier", "").await;
-        let launch = TestLaunch::start(socket, "ends", BARE_DAEMON).await;
-        eventually(async || Environ::of(launch.left[0]).get(env::PLAY_SID).is_none()).await;
+        let launch = TestLaunch::start(socket, "hides", BARE_DAEMON).await;
+        // Until then it still is the shell, or the program that hides it.
+        let is_hidden = || procfs::stat(launch.left[0]).is_some_and(|stat| stat.name == "sleep");
+        eventually(async || is_hidden()).await;
         let left = launch.end().await;
         orphans.sweep().await;
         assert_eq!(n_there(&left), 1);
@@ -439,6 +447,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_an_earlier_supervisor_left_is_ended_at_the_start() {
+        let _alone = ALONE.lock().await;
         let socket = Path::new("/nowhere/three.sock");
         let launch = TestLaunch::start(socket, "killed", &DAEMON.repeat(2)).await;
         Orphans::adopt(socket);
