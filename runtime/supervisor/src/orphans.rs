@@ -174,7 +174,7 @@ impl Orphans {
 
     /// Whether an orphan may belong to a launch that has not ended.
     fn belongs_to_one(&self, orphan: Pid, registry: &Registry) -> bool {
-        if let Some(launch) = self.launch_of(&Environ::of(orphan)) {
+        if let Some(launch) = self.launch_of(&Environ::settled(orphan)) {
             return registry.launches.contains_key(&launch);
         }
         let Some(stat) = procfs::stat(orphan) else { return true };

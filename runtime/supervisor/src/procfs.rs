@@ -4,8 +4,14 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, getpid, getuid};
+
+/// How often, and how far apart, an environment is looked for.
+const LOOKS: usize = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 
 /// What one line of `/proc/PID/stat` tells.
 pub(crate) struct Stat {
@@ -52,6 +58,19 @@ pub(crate) struct Environ(Vec<u8>);
 impl Environ {
     pub(crate) fn of(pid: Pid) -> Self {
         Self(fs::read(format!("/proc/{pid}/environ")).unwrap_or_default())
+    }
+
+    /// As [`Environ::of`], but looks again where there is none to be seen: for a moment a process has
+    /// none while it turns into another program.
+    pub(crate) fn settled(pid: Pid) -> Self {
+        for _ in 0..LOOKS {
+            let environ = Self::of(pid);
+            if !environ.0.is_empty() {
+                return environ;
+            }
+            thread::sleep(BETWEEN_LOOKS);
+        }
+        Self::of(pid)
     }
 
     /// The value of a variable.
