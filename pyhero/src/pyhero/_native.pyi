@@ -10,6 +10,8 @@ __all__ = [
     "ReplayCache",
     "canonical_json",
     "check_answer",
+    "check_schema",
+    "die_with_the_parent",
     "is_name",
     "is_pause_name",
     "match_prefill",
