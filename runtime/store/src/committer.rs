@@ -169,7 +169,7 @@ impl<E: Engine> Worker<E> {
             Err(Error::Damaged { .. }) => write_each(engine, &mut self.known, &batches),
             results => results,
         };
-        let results = match results {
+        let results = match results.and_then(unless_io_failed) {
             Ok(results) => results,
             Err(error) => {
                 waiting.accepted.extend(replies.into_iter().flatten());
@@ -195,6 +195,15 @@ impl<E: Engine> Worker<E> {
 
 /// What became of each batch of a group.
 type Results = Vec<Result<(), Error>>;
+
+/// A file that cannot be read fails all of them: what a batch needs to know, no other one can know for
+/// sure, and sled does not work on after such an error.
+fn unless_io_failed(mut results: Results) -> Result<Results, Error> {
+    match results.iter().position(|result| matches!(result, Err(Error::Io { .. }))) {
+        Some(index) => results.swap_remove(index).map(|()| results),
+        None => Ok(results),
+    }
+}
 
 /// Plans batches and applies them at once.
 ///
