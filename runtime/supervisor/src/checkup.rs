@@ -1,14 +1,12 @@
 //! What can be found out about the surroundings of a supervisor without being one.
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use hero_schema::env;
 use tokio::process::Command;
 
-use crate::procfs::{self, Environ};
+use crate::procfs;
 use crate::{Error, environment, inspect, interpreter};
 
 /// How long an interpreter may take to import `pyhero`.
@@ -43,8 +41,7 @@ pub async fn interpreter(setting: Option<&Path>) -> Result<Interpreter, Error> {
     command
         .args(["-c", TELL_VERSION])
         .env_clear()
-        .envs(environment::inherited())
-        .env("PYTHONSAFEPATH", "1")
+        .envs(environment::of_interpreters())
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let output = match tokio::time::timeout(ANSWER_WITHIN, command.output()).await {
@@ -64,13 +61,8 @@ pub async fn interpreter(setting: Option<&Path>) -> Result<Interpreter, Error> {
 /// The processes of launches that report to this span socket, by their environment. Where no
 /// supervisor runs they are left over; the next one ends them.
 pub fn launch_pids(span_socket: &Path) -> Vec<i32> {
-    let spared = procfs::ancestors_and_self();
-    let reports_there = |pid: &rustix::process::Pid| {
-        !spared.contains(pid)
-            && procfs::is_of_this_user(*pid)
-            && Environ::of(*pid).get(env::SPAN_SOCKET) == Some(span_socket.as_os_str().as_bytes())
-    };
-    procfs::all().filter(reports_there).map(|pid| pid.as_raw_nonzero().get()).collect()
+    let reporting = procfs::reporting_to(span_socket).into_iter();
+    reporting.map(|pid| pid.as_raw_nonzero().get()).collect()
 }
 
 #[cfg(test)]

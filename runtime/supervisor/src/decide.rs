@@ -53,7 +53,7 @@ impl Supervisor {
         record: &PlayRecord,
         event: Event,
     ) -> Result<Decision, Error> {
-        self.try_decide_with(record, event, Started::default()).await
+        self.try_decide_with(record, event, Start::default()).await
     }
 
     /// As [`Supervisor::try_decide`], and stores a play that starts with it in the same batch.
@@ -61,7 +61,7 @@ impl Supervisor {
         &self,
         record: &PlayRecord,
         event: Event,
-        started: Started,
+        started: Start,
     ) -> Result<Decision, Error> {
         let decision = hero_core::apply(record, event, self.shared.store.now())?;
         if let Decision::Change(transition) = &decision {
@@ -130,7 +130,7 @@ impl Supervisor {
 
 /// A play that starts together with a decision on another one.
 #[derive(Default)]
-pub(crate) struct Started {
+pub(crate) struct Start {
     /// What must be there first, such as its version.
     pub(crate) writes: Vec<Write>,
     /// Its first launch.

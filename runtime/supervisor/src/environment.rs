@@ -6,9 +6,16 @@ use std::ffi::OsString;
 
 use hero_schema::env::{INHERITED, PERMIT_ENV};
 
-/// What every process of the supervisor sees.
-pub(crate) fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
+/// The allow-list, as far as it is set.
+fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
     INHERITED.into_iter().filter_map(|name| env::var_os(name).map(|value| (name, value)))
+}
+
+/// What every interpreter that is started here sees.
+pub(crate) fn of_interpreters() -> impl Iterator<Item = (OsString, OsString)> {
+    // Else a file in the working directory could pass itself off as a module of `pyhero`.
+    let own_path = ("PYTHONSAFEPATH".into(), "1".into());
+    inherited().map(|(name, value)| (name.into(), value)).chain([own_path])
 }
 
 /// What a flow asked for.

@@ -5,7 +5,6 @@
 
 use hero_core::{Decision, Event, Transition};
 use hero_schema::{Answerer, Outcome, PlayRecord, PlaySid, PlayStatus, Raised};
-use hero_store::{PageQuery, PlayQuery};
 
 use crate::Error;
 use crate::supervisor::Supervisor;
@@ -48,21 +47,6 @@ impl Supervisor {
             }
         }
         Ok(transitions)
-    }
-
-    /// The plays that a play has spawned and that have not ended.
-    async fn children(&self, parent: &PlaySid) -> Result<Vec<PlayRecord>, Error> {
-        let mut children = Vec::new();
-        let mut page = PageQuery::default();
-        loop {
-            let query = PlayQuery { parent: Some(parent.clone()), page, ..PlayQuery::default() };
-            let found = self.shared.store.plays(query).await?;
-            children.extend(found.items.into_iter().filter(|play| !play.status.is_ended()));
-            if !found.has_more {
-                return Ok(children);
-            }
-            page = PageQuery { cursor: found.next_cursor, ..PageQuery::default() };
-        }
     }
 }
 

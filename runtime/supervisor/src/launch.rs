@@ -166,11 +166,7 @@ struct Files {
 impl<'a> Launch<'a> {
     async fn prepare(supervisor: &'a Supervisor, play: PlayRecord) -> Result<Self, Error> {
         let shared = &supervisor.shared;
-        let version = shared.store.version(&play.version_sid).await?;
-        let version = version.ok_or_else(|| {
-            let record = format!("version `{}`", play.version_sid);
-            hero_store::Error::Damaged { record, reason: "it is missing".into() }
-        })?;
+        let version = supervisor.version(&play.version_sid).await?;
         let outcomes = shared.store.outcomes(&play.sid).await?;
         let compensations = replay::compensable(&outcomes);
         let handed = replay::outermost(outcomes);
@@ -372,15 +368,9 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// What every process of the supervisor finds in its environment.
+/// What the processes of launches find in their environment, whichever launch they are.
 fn common_environment() -> impl Iterator<Item = (OsString, OsString)> {
-    let python = [
-        ("PYTHONUNBUFFERED", "1"),
-        // Else a file in the working directory could pass itself off as a module of `pyhero`.
-        ("PYTHONSAFEPATH", "1"),
-    ];
-    let inherited = environment::inherited().map(|(name, value)| (name.into(), value));
-    inherited.chain(python.map(|(name, value)| (name.into(), value.into())))
+    environment::of_interpreters().chain([("PYTHONUNBUFFERED".into(), "1".into())])
 }
 
 /// Whether nothing stands in the log of a play yet. What is said there once is said first.

@@ -260,14 +260,8 @@ fn work(inbox: &mpsc::Receiver<oneshot::Sender<()>>, orphans: &Weak<Orphans>) {
 /// Ends the processes of an earlier supervisor that are still there.
 fn end_survivors(span_socket: &Path) {
     let deadline = Instant::now() + ENDING_MAX;
-    let spared = procfs::ancestors_and_self();
-    let is_survivor = |&pid: &Pid| {
-        !spared.contains(&pid)
-            && procfs::is_of_this_user(pid)
-            && Environ::of(pid).get(env::SPAN_SOCKET) == Some(span_socket.as_os_str().as_bytes())
-    };
     loop {
-        let survivors: Vec<Pid> = procfs::all().filter(is_survivor).collect();
+        let survivors = procfs::reporting_to(span_socket);
         if survivors.is_empty() {
             return;
         }

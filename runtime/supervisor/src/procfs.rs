@@ -3,10 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use hero_schema::env;
 use rustix::process::{Pid, getpid, getuid};
 
 /// How often, and how far apart, an environment is looked for.
@@ -103,6 +106,19 @@ pub(crate) fn with_descendants(roots: &[Pid]) -> Vec<Pid> {
         next += 1;
     }
     family
+}
+
+/// The processes of this user whose environment names this span socket, but for this process and those
+/// that it descends from.
+pub(crate) fn reporting_to(span_socket: &Path) -> Vec<Pid> {
+    let spared = ancestors_and_self();
+    let socket = span_socket.as_os_str().as_bytes();
+    let reports_there = |&pid: &Pid| {
+        !spared.contains(&pid)
+            && is_of_this_user(pid)
+            && Environ::of(pid).get(env::SPAN_SOCKET) == Some(socket)
+    };
+    all().filter(reports_there).collect()
 }
 
 /// This process, its parent, the parent of that, and so on.

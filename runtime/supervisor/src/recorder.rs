@@ -21,7 +21,7 @@ use hero_store::{Batch, Fence, Write};
 
 use crate::Error;
 use crate::deadlines::Deadlines;
-use crate::decide::Started;
+use crate::decide::Start;
 use crate::output::LogBook;
 use crate::span_socket::Connection;
 use crate::spawn::Child;
@@ -467,7 +467,7 @@ impl Supervisor {
             let record = self.record(play).await?;
             let stored = self.shared.store.request(play, &asked.id).await?;
             let is_new = stored.is_none();
-            let mut started = Started::default();
+            let mut started = Start::default();
             if let Some(spawn) = pause.spawn.as_ref().filter(|_| is_new) {
                 match self.child(&record, &asked.id, spawn).await? {
                     Child::Starts(starts) => started = *starts,

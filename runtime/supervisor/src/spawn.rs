@@ -10,14 +10,14 @@ use hero_schema::{
 use hero_store::Write;
 
 use crate::Error;
-use crate::decide::Started;
+use crate::decide::Start;
 use crate::family::outcome_of;
 use crate::supervisor::Supervisor;
 
 /// What a spawned play is when its parent asks for it.
 pub(crate) enum Child {
     /// It starts with the question.
-    Starts(Box<Started>),
+    Starts(Box<Start>),
     /// It was started before and has not ended.
     Runs,
     /// It cannot be started, or has ended: this is the answer.
@@ -63,7 +63,7 @@ impl Supervisor {
         };
         let transition = first_launch(&accepted, now)?;
         let writes = vec![Write::Version(Box::new(code.version))];
-        Ok(Child::Starts(Box::new(Started { writes, transition: Some(transition) })))
+        Ok(Child::Starts(Box::new(Start { writes, transition: Some(transition) })))
     }
 
     /// The code of the child: another flow of the parent's bundle, or a saved workflow.

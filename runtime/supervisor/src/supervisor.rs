@@ -10,7 +10,7 @@ use hero_schema::{
     Answerer, Bundle, FlowSignature, Json, LaunchNumber, Outcome, PlayRecord, PlaySid, PlayStatus,
     ResumeId, Timestamp, VersionSid, WorkflowSid, WorkflowVersion,
 };
-use hero_store::{Batch, PageQuery, PlayQuery, Store, Write};
+use hero_store::{Batch, PlayQuery, Store, Write};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::decide::writes_of;
@@ -166,16 +166,33 @@ impl Supervisor {
     }
 
     async fn plays_in(&self, status: PlayStatus) -> Result<Vec<PlaySid>, Error> {
-        let mut sids = Vec::new();
-        let mut page = PageQuery::default();
+        let query = PlayQuery { status: Some(status), ..PlayQuery::default() };
+        self.every_play(query, |play| Some(play.sid)).await
+    }
+
+    /// The plays that a play has spawned and that have not ended.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn children(&self, parent: &PlaySid) -> Result<Vec<PlayRecord>, Error> {
+        let query = PlayQuery { parent: Some(parent.clone()), ..PlayQuery::default() };
+        self.every_play(query, |play| (!play.status.is_ended()).then_some(play)).await
+    }
+
+    /// What is wanted of every play that matches, page after page.
+    async fn every_play<T>(
+        &self,
+        mut query: PlayQuery,
+        wanted: impl Fn(PlayRecord) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        let mut found = Vec::new();
         loop {
-            let query = PlayQuery { status: Some(status), page, ..PlayQuery::default() };
-            let found = self.shared.store.plays(query).await?;
-            sids.extend(found.items.into_iter().map(|play| play.sid));
-            if !found.has_more {
-                return Ok(sids);
+            let page = self.shared.store.plays(query.clone()).await?;
+            found.extend(page.items.into_iter().filter_map(&wanted));
+            if !page.has_more {
+                return Ok(found);
             }
-            page = PageQuery { cursor: found.next_cursor, ..PageQuery::default() };
+            query.page.cursor = page.next_cursor;
         }
     }
 

@@ -53,7 +53,6 @@ async fn fire(supervisor: &Supervisor, n_stuck: &mut usize) -> Result<Duration, 
             None => supervisor.decide(&play, |_| Event::DeadlinePassed).await.map(drop),
         };
         match fired {
-            // A refusal says that it is over already: the entry goes with the next change of the play.
             Ok(()) => {}
             Err(error) => {
                 tracing::warn!(%play, due = at.0, %error, "what falls due cannot be done");

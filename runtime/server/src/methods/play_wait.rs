@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use hero_rpc::server::Caller;
 use hero_schema::rpc::{PlayWait, Until};
-use hero_schema::{Play, PlayRecord, PlaySid, PlayStatus, RequestKind, RpcError};
-use hero_store::{PageQuery, PlayQuery};
+use hero_schema::{Play, PlaySid, PlayStatus, RequestKind, RpcError};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::play_get;
@@ -97,25 +96,11 @@ async fn look(service: &Service, sid: &PlaySid, until: Until) -> Result<Look, Rp
         if !open.iter().any(|request| request.kind == RequestKind::Child) {
             continue;
         }
-        for child in children(service, &parent).await? {
+        let children = service.supervisor.children(&parent).await;
+        for child in children.map_err(errors::of_supervisor)? {
             look.family.insert(child.sid.clone());
             parents.extend((child.status == PlayStatus::AwaitingResume).then_some(child.sid));
         }
     }
     Ok(look)
-}
-
-/// The plays that a play has spawned and that have not ended: it waits for each.
-async fn children(service: &Service, parent: &PlaySid) -> Result<Vec<PlayRecord>, RpcError> {
-    let mut children = Vec::new();
-    let mut page = PageQuery::default();
-    loop {
-        let query = PlayQuery { parent: Some(parent.clone()), page, ..PlayQuery::default() };
-        let found = service.store.plays(query).await.map_err(errors::of_store)?;
-        children.extend(found.items.into_iter().filter(|play| !play.status.is_ended()));
-        if !found.has_more {
-            return Ok(children);
-        }
-        page = PageQuery { cursor: found.next_cursor, ..PageQuery::default() };
-    }
 }
