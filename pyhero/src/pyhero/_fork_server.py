@@ -15,7 +15,9 @@ import select
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
+
+from . import _child, _native
 
 if TYPE_CHECKING:
     import ast
@@ -37,9 +39,7 @@ MESSAGE_BYTES_MAX = 256 * 1024
 
 def main(bundle_dir: str) -> int:
     """Serves until the supervisor closes its end of the socket. In a launch it returns the exit code."""
-    from ._child import close_inherited_files
-
-    close_inherited_files()
+    _child.close_inherited_files()
     control = socket.socket(fileno=os.dup(0))
     _replace(0, os.open(os.devnull, os.O_RDONLY))
     _import_ahead(bundle_dir)
@@ -124,8 +124,6 @@ class Server:
 
     def _wait_for_launch(self) -> int:
         """In a fork: becomes the launch that comes. Returns its exit code."""
-        from . import _native
-
         _native.die_with_the_parent()
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
@@ -142,8 +140,6 @@ class Server:
         for name, _, value in (variable.partition(b"=") for variable in env):
             os.environb[name] = value
         os.chdir(cwd)
-        from . import _child
-
         return _child.main()
 
 
@@ -179,7 +175,6 @@ def _import_ahead(bundle_dir: str) -> None:
 
 
 _OWN_MODULES = (
-    "pyhero._child",
     "pyhero._flow_api",
     "pyhero._ask_user",
     "pyhero._recorded",
@@ -227,12 +222,5 @@ def _named_in(body: list[ast.stmt]) -> Iterator[str]:
             yield from _named_in(node.body)
 
 
-def _end(code: int) -> NoReturn:
-    """Ends the process as an interpreter does, but leaves the taking apart of modules to the kernel."""
-    from ._child import end_process
-
-    end_process(code)
-
-
 if __name__ == "__main__":
-    _end(main(sys.argv[1]))
+    _child.end_process(main(sys.argv[1]))
