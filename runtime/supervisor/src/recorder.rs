@@ -114,6 +114,8 @@ impl Recorder {
 
     /// Takes frames and sends replies until the launch closes its end or is refused.
     pub(crate) async fn converse(&mut self, mut connection: Connection) {
+        // A launch that has gone away hears nothing; what it said is read all the same.
+        let _ = connection.replies.send(&Reply::Ack { seq: 0, answer: None }).await;
         let mut replies = Replies::new();
         loop {
             tokio::select! {

@@ -45,7 +45,8 @@ struct Guest {
     door: oneshot::Sender<Connection>,
 }
 
-/// A launch's connection, past its hello.
+/// A launch's connection, its hello read and not yet acknowledged: the launch may be over right after
+/// that, so whoever records it has to be there before.
 pub(crate) struct Connection {
     /// What the launch says.
     pub(crate) frames: FrameReader,
@@ -148,12 +149,8 @@ async fn admit(stream: Stream, expected: &Expected) {
         _ => Err("the connection ended before its hello".to_owned()),
     };
     match guest {
-        Ok(guest) => {
-            if replies.send(&Reply::Ack { seq: 0, answer: None }).await.is_ok() {
-                // A launch that ended meanwhile has closed its door.
-                let _ = guest.door.send(Connection { frames, replies });
-            }
-        }
+        // A launch that ended meanwhile has closed its door.
+        Ok(guest) => drop(guest.door.send(Connection { frames, replies })),
         Err(message) => {
             tracing::warn!(message, "span socket refused a connection");
             let _ = replies.send(&Reply::Refused { seq: 0, message }).await;

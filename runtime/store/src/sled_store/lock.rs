@@ -9,8 +9,12 @@ use std::time::{Duration, Instant};
 use super::io_error;
 use crate::{Error, clock};
 
-/// How long the process that has just taken the lock is given to sign.
-const SIGNED_WITHIN: Duration = Duration::from_secs(1);
+/// How long a lock without the signature of a living process is waited for: its holder has not signed yet,
+/// or was killed, and a process that it was just starting has still to let go of what it inherited.
+const UNSIGNED_MAX: Duration = Duration::from_secs(1);
+
+/// How often it is looked at meanwhile.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The lock of a directory, held until it is dropped or the process ends, however it ends.
 ///
@@ -27,12 +31,10 @@ impl DirectoryLock {
         let mut options = OpenOptions::new();
         let opened = options.read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = opened.map_err(io_error("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::InUse { dir: dir.to_owned(), holder: holder(file) });
-            }
-            Err(TryLockError::Error(error)) => return Err(io_error("lock", &path)(error)),
+        if let Some(holder) =
+            unless_held(&mut file, File::try_lock).map_err(io_error("lock", &path))?
+        {
+            return Err(Error::InUse { dir: dir.to_owned(), holder });
         }
         sign(&mut file).map_err(io_error("write", &path))?;
         Ok(Self(file))
@@ -42,16 +44,12 @@ impl DirectoryLock {
 /// Who has a directory open; None where nobody has. It changes nothing.
 pub(super) fn holder_of(dir: &Path) -> Result<Option<String>, Error> {
     let path = dir.join("lock");
-    let file = match File::open(&path) {
+    let mut file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error("open", &path)(error)),
     };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => Ok(Some(holder(file))),
-        Err(TryLockError::Error(error)) => Err(io_error("lock", &path)(error)),
-    }
+    unless_held(&mut file, File::try_lock_shared).map_err(io_error("lock", &path))
 }
 
 fn sign(file: &mut File) -> std::io::Result<()> {
@@ -67,20 +65,27 @@ fn sign(file: &mut File) -> std::io::Result<()> {
     )
 }
 
-/// How the holder describes itself. It has the lock a moment before it has signed, so what an earlier
-/// holder wrote is passed over, and an empty file looked at again.
-fn holder(mut file: File) -> String {
-    let deadline = Instant::now() + SIGNED_WITHIN;
+/// Takes the lock, or returns how its holder describes itself.
+fn unless_held(
+    file: &mut File,
+    try_lock: impl Fn(&File) -> Result<(), TryLockError>,
+) -> std::io::Result<Option<String>> {
+    let deadline = Instant::now() + UNSIGNED_MAX;
     loop {
+        match try_lock(file) {
+            Ok(()) => return Ok(None),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
         let mut text = String::new();
         let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
         if read.is_ok() && is_of_a_living_process(&text) {
-            return text.trim().to_owned();
+            return Ok(Some(text.trim().to_owned()));
         }
         if Instant::now() >= deadline {
-            return "another process".into();
+            return Ok(Some("another process".into()));
         }
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(LOOK);
     }
 }
 
