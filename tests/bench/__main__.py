@@ -89,16 +89,7 @@ class Run:
         print(f"{name}: measuring, see {log}", file=sys.stderr, flush=True)
         began = time.monotonic()
         try:
-            with log.open("w") as err:
-                done = subprocess.run(
-                    command,
-                    cwd=TESTS,
-                    stdout=subprocess.PIPE,
-                    stderr=err,
-                    text=True,
-                    timeout=SCRIPT_SECONDS_MAX,
-                )
-            line = json.loads(done.stdout.strip().rpartition("\n")[2])
+            line = json.loads(last_line(command, log))
         except (subprocess.TimeoutExpired, json.JSONDecodeError) as error:
             self.missing[name] = f"no figures: {type(error).__name__}, see {log}"
         else:

@@ -3,18 +3,22 @@
 use std::collections::HashSet;
 
 use hero_schema::child::Compensable;
-use hero_schema::{LeftOver, Outcome, OutcomeRecord, StepKey};
+use hero_schema::{Outcome, OutcomeRecord};
 
 /// The outermost completed steps. What lies under one of them is never asked for, because its body
 /// is not entered again.
 pub fn outermost(records: Vec<OutcomeRecord>) -> Vec<OutcomeRecord> {
     let completed: HashSet<String> = records.iter().map(OutcomeRecord::path).collect();
-    records.into_iter().filter(|record| !lies_under(&completed, &record.parent_path)).collect()
+    let lies_under_one = |path: &str| {
+        let ends = path.match_indices(['/', '[']).map(|(at, _)| at).chain([path.len()]);
+        ends.into_iter().any(|end| completed.contains(&path[..end]))
+    };
+    records.into_iter().filter(|record| !lies_under_one(&record.parent_path)).collect()
 }
 
-fn lies_under(completed: &HashSet<String>, path: &str) -> bool {
-    let ends = path.match_indices(['/', '[']).map(|(at, _)| at).chain([path.len()]);
-    ends.into_iter().any(|end| completed.contains(&path[..end]))
+/// Whether a path is that of a step, or of something that it calls, at whatever remove.
+pub fn lies_under(step: &str, path: &str) -> bool {
+    path.strip_prefix(step).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
 }
 
 /// The completed steps that have an undo, in the order they completed, wherever they stand: a launch
@@ -39,21 +43,9 @@ pub fn compensable(records: &[OutcomeRecord]) -> Vec<Compensable> {
         .collect()
 }
 
-/// Names the remembered steps that a launch did not ask for.
-pub fn left_over(handed: &[OutcomeRecord], not_asked_for: &[StepKey]) -> Vec<LeftOver> {
-    let keys: HashSet<&StepKey> = not_asked_for.iter().collect();
-    let unused = handed.iter().filter(|record| keys.contains(&record.key));
-    unused
-        .map(|record| LeftOver {
-            name: record.name.clone(),
-            parent_path: record.parent_path.clone(),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use hero_schema::{Json, LaunchNumber, SpanId};
+    use hero_schema::{Json, LaunchNumber, SpanId, StepKey};
 
     use super::*;
 
@@ -121,5 +113,16 @@ mod tests {
             record("main/outer:aaaaaaaabb", "inner", "bbbbbbbb1111"),
         ]);
         assert_eq!(kept.len(), 2);
+    }
+
+    #[test]
+    fn a_path_lies_under_the_step_that_it_begins_with() {
+        let lies = |path| lies_under("main/outer:aaaaaaaa", path);
+        assert!(
+            ["", "/inner:bbbbbbbb", "[0]"]
+                .into_iter()
+                .all(|rest| lies(&format!("main/outer:aaaaaaaa{rest}")))
+        );
+        assert!(!["main", "main/outer:aaaaaaaabb", "main/other:aaaaaaaa"].into_iter().any(lies));
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use hero_schema::{
     LaunchNumber, LogLine, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeId, ResumeRequest,
-    Span, Timestamp, VersionSid, Workflow, WorkflowSid, WorkflowVersion,
+    Span, StepKey, Timestamp, VersionSid, Workflow, WorkflowSid, WorkflowVersion,
 };
 use tokio::sync::broadcast;
 
@@ -64,6 +64,10 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// Nothing that falls due is missing, except what a damaged record says.
     async fn due(&self, limit: usize) -> Result<Vec<Due>, Error>;
+
+    /// One outcome of a play.
+    async fn outcome(&self, play: &PlaySid, step: &StepKey)
+    -> Result<Option<OutcomeRecord>, Error>;
 
     /// Everything that a play remembers, in no particular order.
     async fn outcomes(&self, play: &PlaySid) -> Result<Vec<OutcomeRecord>, Error>;

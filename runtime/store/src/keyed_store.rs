@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use hero_schema::{
-    LogLine, OutcomeRecord, PlayRecord, PlaySid, ResumeId, ResumeRequest, Span, Timestamp,
+    LogLine, OutcomeRecord, PlayRecord, PlaySid, ResumeId, ResumeRequest, Span, StepKey, Timestamp,
     VersionSid, Workflow, WorkflowSid, WorkflowVersion,
 };
 use serde::de::DeserializeOwned;
@@ -155,6 +155,14 @@ impl<E: Engine> Store for KeyedStore<E> {
             }
             query = PageQuery { cursor: page.next_cursor, limit: limit - found.len() };
         }
+    }
+
+    async fn outcome(
+        &self,
+        play: &PlaySid,
+        step: &StepKey,
+    ) -> Result<Option<OutcomeRecord>, Error> {
+        self.read(|engine| get(engine, &keys::outcome(play, step)))
     }
 
     async fn outcomes(&self, play: &PlaySid) -> Result<Vec<OutcomeRecord>, Error> {

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use hero_core::{Cost, Decision, Event, Exit, LaunchEnd, replay};
+use hero_core::{Cost, Decision, Event, Exit, LaunchEnd};
 use hero_schema::child::LaunchOrder;
 use hero_schema::{
-    LogLevel, LogStream, OutcomeRecord, PlayRecord, PlaySid, ResumeRequest, SpanStatus, StepKey,
-    env, exit,
+    LeftOver, LogLevel, LogStream, PlayRecord, PlaySid, ResumeRequest, SpanStatus, StepKey, env,
+    exit,
 };
 use hero_store::{PageQuery, Store};
 use rustix::io::Errno;
@@ -24,6 +24,7 @@ use crate::cause::{self, MemoryKills};
 use crate::environment::{self, Declared};
 use crate::fork_server::ForkOrder;
 use crate::launch_dir::LaunchDir;
+use crate::memory::Memory;
 use crate::orphans::Started;
 use crate::output::LogBook;
 use crate::process::{Output, Pipes, Process};
@@ -59,7 +60,10 @@ pub(crate) async fn run(supervisor: Supervisor, play: PlayRecord, underway: Unde
     let event = || Event::LaunchEnded { launch, end: end.clone() };
     match supervisor.decide(&sid, |_| event()).await {
         Ok(Decision::Change(transition)) if !transition.play.status.is_ended() => {}
-        Ok(_) => supervisor.shared.log_sizes.forget(&sid),
+        Ok(_) => {
+            supervisor.shared.log_sizes.forget(&sid);
+            supervisor.shared.memories.forget(&sid);
+        }
         Err(error) => tracing::error!(play = %sid, %launch, %error, "end of launch not stored"),
     }
     drop(underway);
@@ -76,8 +80,8 @@ async fn begin<'a>(
     let mut is_told = false;
     loop {
         let begun = async {
-            let launch = Launch::prepare(supervisor, play.clone()).await?;
-            let process = launch.spawn().await?;
+            let (launch, memory) = Launch::prepare(supervisor, play.clone()).await?;
+            let process = launch.spawn(memory).await?;
             Ok((launch, process))
         };
         if *underway.must_die.borrow() || *supervisor.shared.is_stopping.borrow() {
@@ -139,7 +143,6 @@ struct Launch<'a> {
     /// What it gets of the environment because its flow declares it.
     declared: Vec<(String, OsString)>,
     order: LaunchOrder,
-    handed: Vec<OutcomeRecord>,
     files: Files,
     log: LogBook,
 }
@@ -147,6 +150,7 @@ struct Launch<'a> {
 /// A launch whose process has begun.
 struct Begun<'a> {
     process: Process,
+    memory: Memory,
     output: Output,
     /// Its connection to the span socket.
     expectation: Expectation<'a>,
@@ -156,20 +160,21 @@ struct Begun<'a> {
 
 struct Files {
     order: PathBuf,
-    steps: PathBuf,
-    resumes: PathBuf,
+    steps: Option<PathBuf>,
+    resumes: Option<PathBuf>,
     working_dir: PathBuf,
     /// Removes the directory at the end of the launch.
     _dir: LaunchDir,
 }
 
 impl<'a> Launch<'a> {
-    async fn prepare(supervisor: &'a Supervisor, play: PlayRecord) -> Result<Self, Error> {
+    async fn prepare(
+        supervisor: &'a Supervisor,
+        play: PlayRecord,
+    ) -> Result<(Self, Memory), Error> {
         let shared = &supervisor.shared;
         let version = supervisor.version(&play.version_sid).await?;
-        let outcomes = shared.store.outcomes(&play.sid).await?;
-        let compensations = replay::compensable(&outcomes);
-        let handed = replay::outermost(outcomes);
+        let (memory, compensations) = shared.memories.of(shared.store.as_ref(), &play.sid).await?;
         let requests = shared.store.requests(&play.sid).await?;
         let settings = &shared.settings;
         let bundle_dir = bundle::unpack(&settings.bundles_dir, &version)?;
@@ -183,7 +188,7 @@ impl<'a> Launch<'a> {
             idempotency_sid: play.idempotency_sid.clone().unwrap_or_else(|| play.sid.clone()),
             compensations,
         };
-        let files = write_files(dir, &play, &order, &handed, &requests)?;
+        let files = write_files(dir, &play, &order, &memory, &requests)?;
         let named = play.python.as_deref().map(Path::new);
         let python = interpreter::choose(named, settings.python.as_deref());
         let log =
@@ -193,29 +198,29 @@ impl<'a> Launch<'a> {
         if !withheld.is_empty() && is_first_said(shared.store.as_ref(), &play.sid).await? {
             withheld.into_iter().for_each(|why| log.note(LogLevel::Warning, why));
         }
-        Ok(Self { supervisor, play, python, declared, order, handed, files, log })
+        Ok((Self { supervisor, play, python, declared, order, files, log }, memory))
     }
 
-    async fn spawn(&self) -> Result<Begun<'a>, Error> {
+    async fn spawn(&self, memory: Memory) -> Result<Begun<'a>, Error> {
         let shared = &self.supervisor.shared;
         let (sid, launch) = (&self.play.sid, self.play.launch);
         let expectation = shared.span_socket.expect(&self.order.token, sid, launch);
         let killed_before = MemoryKills::until_now();
         let started = self.start().await;
         let (process, output) = started.map_err(Error::file("start", &self.python))?;
-        Ok(Begun { process, output, expectation, killed_before })
+        Ok(Begun { process, memory, output, expectation, killed_before })
     }
 
     async fn run(self, begun: Begun<'a>, underway: &Underway) -> LaunchEnd {
         let shared = &self.supervisor.shared;
         let (sid, launch) = (&self.play.sid, self.play.launch);
-        let Begun { mut process, output, mut expectation, killed_before } = begun;
+        let Begun { mut process, memory, output, mut expectation, killed_before } = begun;
         tracing::info!(play = %sid, %launch, pid = ?process.group(), "process started");
         let printed = tokio::spawn(self.log.clone().pump(LogStream::Stdout, output.stdout));
         let last_words = tokio::spawn(self.log.clone().pump(LogStream::Stderr, output.stderr));
 
         let mut recorder =
-            Recorder::new(self.supervisor.clone(), sid.clone(), launch, self.log.clone());
+            Recorder::new(self.supervisor.clone(), sid.clone(), launch, self.log.clone(), memory);
         let is_gone = watch::Sender::new(false);
         let conversation = async {
             tokio::select! {
@@ -235,7 +240,7 @@ impl<'a> Launch<'a> {
         let (end, drained) = join_within_drain(process, conversation).await;
         let _ = within(drained, printed).await;
         let last_words = within(drained, last_words).await.unwrap_or_default();
-        self.close(recorder, end, last_words)
+        self.close(recorder, end, last_words).await
     }
 
     /// Waits for the process, and ends it when it must die or the supervisor has stopped.
@@ -271,7 +276,7 @@ impl<'a> Launch<'a> {
         ProcessEnd { exit, is_asked_for }
     }
 
-    fn close(self, recorder: Recorder, end: ProcessEnd, last_words: String) -> LaunchEnd {
+    async fn close(self, recorder: Recorder, end: ProcessEnd, last_words: String) -> LaunchEnd {
         let ProcessEnd { exit, is_asked_for } = end;
         let is_reported = exit == Exit::Code(exit::PAUSED)
             || (is_of_the_contract(&exit) && recorder.has_result());
@@ -288,11 +293,13 @@ impl<'a> Launch<'a> {
             _ => SpanStatus::Failed,
         };
         let recorded = recorder.finish(open_status, death.as_ref());
-        let left_over = replay::left_over(&self.handed, not_asked_for(recorded.result.as_ref()));
-        let is_new = |step: &StepKey| !self.handed.iter().any(|known| known.key == *step);
+        if let Some(memory) = recorded.memory {
+            self.supervisor.shared.memories.keep(&self.play.sid, memory);
+        }
+        let left_over = self.left_over(not_asked_for(recorded.result.as_ref())).await;
         let has_progressed = recorded.has_asked_anew
             || recorded.was_timed_out
-            || recorded.stored_steps.iter().any(is_new);
+            || self.has_stored(&recorded.stored_steps).await;
         LaunchEnd {
             exit,
             result: recorded.result,
@@ -303,6 +310,30 @@ impl<'a> Launch<'a> {
             last_words,
             cost: recorded.cost,
         }
+    }
+
+    /// Names the remembered steps that the launch did not ask for.
+    async fn left_over(&self, not_asked_for: &[StepKey]) -> Vec<LeftOver> {
+        let mut left_over = Vec::new();
+        for key in not_asked_for {
+            // What cannot be read is named by whoever needs it.
+            if let Ok(Some(step)) = self.supervisor.shared.store.outcome(&self.play.sid, key).await
+            {
+                left_over.push(LeftOver { name: step.name, parent_path: step.parent_path });
+            }
+        }
+        left_over
+    }
+
+    /// Whether one of these outcomes is this launch's: the first that is stored of a step stands.
+    async fn has_stored(&self, steps: &[StepKey]) -> bool {
+        for key in steps {
+            let stored = self.supervisor.shared.store.outcome(&self.play.sid, key).await;
+            if matches!(stored, Ok(Some(step)) if step.launch == self.play.launch) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Starts the process: a fork of one that has imported everything, or an interpreter of its own.
@@ -353,16 +384,20 @@ impl<'a> Launch<'a> {
         let settings = &self.supervisor.shared.settings;
         let mut environment = BTreeMap::from_iter(common_environment());
         environment.extend(self.declared.iter().map(|(name, value)| (name.into(), value.clone())));
-        let contract: [(&str, OsString); 8] = [
+        let contract: [(&str, OsString); 6] = [
             (env::PLAY_SID, self.play.sid.as_str().into()),
             (env::LAUNCH, self.play.launch.to_string().into()),
             (env::WORKFLOW_VERSION_SID, self.play.version_sid.as_str().into()),
             (env::SPAN_SOCKET, settings.span_socket.clone().into()),
             (env::RPC_SOCKET, settings.rpc_socket.clone().into()),
             (env::INPUT_FILE, self.files.order.clone().into()),
-            (env::REPLAY_STEP_OUTPUTS_FILE, self.files.steps.clone().into()),
-            (env::REPLAY_RESUMES_FILE, self.files.resumes.clone().into()),
         ];
+        let memory = [
+            (env::REPLAY_STEP_OUTPUTS_FILE, &self.files.steps),
+            (env::REPLAY_RESUMES_FILE, &self.files.resumes),
+        ];
+        let memory = memory.map(|(name, file)| Some((name, file.clone()?.into_os_string())));
+        let contract = contract.into_iter().chain(memory.into_iter().flatten());
         environment.extend(contract.map(|(name, value)| (name.into(), value)));
         environment
     }
@@ -383,7 +418,7 @@ fn write_files(
     dir: LaunchDir,
     play: &PlayRecord,
     order: &LaunchOrder,
-    handed: &[OutcomeRecord],
+    memory: &Memory,
     requests: &[ResumeRequest],
 ) -> Result<Files, Error> {
     let working_dir = match play.working_dir.as_ref().map(PathBuf::from).filter(|dir| dir.is_dir())
@@ -393,7 +428,7 @@ fn write_files(
     };
     Ok(Files {
         order: dir.write_order(order)?,
-        steps: dir.write_steps(handed)?,
+        steps: memory.path().map(Path::to_owned),
         resumes: dir.write_resumes(requests)?,
         working_dir,
         _dir: dir,

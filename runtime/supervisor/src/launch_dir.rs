@@ -1,13 +1,14 @@
 //! The private directory of one launch: its files, readable by this user alone, gone at its end.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use hero_schema::child::LaunchOrder;
-use hero_schema::{LaunchNumber, Outcome, OutcomeRecord, PlaySid, ResumeRequest};
-use serde::Serializer;
+use hero_schema::{LaunchNumber, PlaySid, ResumeRequest};
+use serde::Serialize;
 
 use crate::Error;
 
@@ -42,21 +43,23 @@ impl LaunchDir {
 
     /// Writes the launch order and returns where.
     pub(crate) fn write_order(&self, order: &LaunchOrder) -> Result<PathBuf, Error> {
-        self.write("input.json", |file| serde_json::to_writer(file, order).map_err(Into::into))
+        self.write("input.json", order)
     }
 
-    /// Writes `{step_key: outcome}` and returns where.
-    pub(crate) fn write_steps(&self, steps: &[OutcomeRecord]) -> Result<PathBuf, Error> {
-        let entries = steps.iter().map(|record| (record.key.as_str(), &record.outcome));
-        self.write("steps.json", |file| write_map(file, entries))
-    }
-
-    /// Writes `{resume_id: outcome}` for the answered requests and returns where.
-    pub(crate) fn write_resumes(&self, requests: &[ResumeRequest]) -> Result<PathBuf, Error> {
-        let entries = requests.iter().filter_map(|request| {
-            request.answer.as_ref().map(|answer| (request.id.as_str(), &answer.outcome))
-        });
-        self.write("resumes.json", |file| write_map(file, entries))
+    /// Writes `{resume_id: outcome}` for the answered requests and returns where; None where there are
+    /// none.
+    pub(crate) fn write_resumes(
+        &self,
+        requests: &[ResumeRequest],
+    ) -> Result<Option<PathBuf>, Error> {
+        let answers: BTreeMap<_, _> = requests
+            .iter()
+            .filter_map(|request| Some((&request.id, &request.answer.as_ref()?.outcome)))
+            .collect();
+        if answers.is_empty() {
+            return Ok(None);
+        }
+        self.write("resumes.json", &answers).map(Some)
     }
 
     /// A working directory for launches that were given none.
@@ -66,16 +69,12 @@ impl LaunchDir {
         Ok(dir)
     }
 
-    fn write(
-        &self,
-        name: &str,
-        content: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
-    ) -> Result<PathBuf, Error> {
+    fn write(&self, name: &str, content: &impl Serialize) -> Result<PathBuf, Error> {
         let path = self.dir.join(name);
         let write = || {
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
             let mut file = BufWriter::new(file);
-            content(&mut file)?;
+            serde_json::to_writer(&mut file, content)?;
             file.flush()
         };
         write().map_err(Error::file("write", &path))?;
@@ -89,13 +88,4 @@ impl Drop for LaunchDir {
             tracing::warn!(dir = %self.dir.display(), %error, "launch directory not removed");
         }
     }
-}
-
-/// Writes one JSON object entry by entry; a history need not stand in memory twice.
-fn write_map<'a>(
-    file: &mut BufWriter<File>,
-    entries: impl Iterator<Item = (&'a str, &'a Outcome)>,
-) -> std::io::Result<()> {
-    let mut json = serde_json::Serializer::new(file);
-    json.collect_map(entries).map_err(Into::into)
 }

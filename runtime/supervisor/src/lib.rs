@@ -22,6 +22,7 @@ mod environment;
 mod interpreter;
 mod last_words;
 mod launch_dir;
+mod memory;
 mod orphans;
 mod output;
 mod procfs;

@@ -4,6 +4,7 @@
 //! and pauses are answered once they are durable, and many may be waiting for that at once.
 
 use std::io;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt};
@@ -22,6 +23,7 @@ use hero_store::{Batch, Fence, Write};
 use crate::Error;
 use crate::deadlines::Deadlines;
 use crate::decide::Start;
+use crate::memory::Memory;
 use crate::output::LogBook;
 use crate::span_socket::Connection;
 use crate::spawn::Child;
@@ -50,8 +52,8 @@ struct Handled {
 
 enum Stored {
     Nothing,
-    /// The outcome of this step, perhaps not for the first time.
-    Step(StepKey),
+    /// This outcome, perhaps not for the first time.
+    Step(Box<OutcomeRecord>),
     /// A request that was not there before.
     Request,
 }
@@ -69,6 +71,9 @@ pub(crate) struct Recorder {
     result: Option<FlowResult>,
     has_asked_anew: bool,
     stored_steps: Vec<StepKey>,
+    memory: Memory,
+    /// Whether nothing is known to be on its way into the store.
+    is_settled: bool,
     was_timed_out: bool,
     cost: Cost,
 }
@@ -81,6 +86,8 @@ pub(crate) struct Recorded {
     pub(crate) has_asked_anew: bool,
     /// The first steps that it stored an outcome for.
     pub(crate) stored_steps: Vec<StepKey>,
+    /// What the next launch is to be handed; None where that has to be looked up.
+    pub(crate) memory: Option<Memory>,
     /// Whether a step ran out of time.
     pub(crate) was_timed_out: bool,
     /// The innermost span that was open.
@@ -95,6 +102,7 @@ impl Recorder {
         play: PlaySid,
         launch: LaunchNumber,
         log: LogBook,
+        memory: Memory,
     ) -> Self {
         Self {
             supervisor,
@@ -107,6 +115,8 @@ impl Recorder {
             result: None,
             has_asked_anew: false,
             stored_steps: Vec::new(),
+            memory,
+            is_settled: true,
             was_timed_out: false,
             cost: Cost::default(),
         }
@@ -114,6 +124,7 @@ impl Recorder {
 
     /// Takes frames and sends replies until the launch closes its end or is refused.
     pub(crate) async fn converse(&mut self, mut connection: Connection) {
+        self.is_settled = false;
         // A launch that has gone away hears nothing; what it said is read all the same.
         let _ = connection.replies.send(&Reply::Ack { seq: 0, answer: None }).await;
         let mut replies = Replies::new();
@@ -146,6 +157,7 @@ impl Recorder {
         while let Some(handled) = replies.next().await {
             self.note(handled.stored);
         }
+        self.is_settled = true;
     }
 
     async fn reply(&mut self, connection: &mut Connection, handled: Handled) -> io::Result<()> {
@@ -161,12 +173,17 @@ impl Recorder {
 
     fn note(&mut self, stored: Stored) {
         match stored {
-            Stored::Step(key) if self.stored_steps.len() < STORED_STEPS_MAX => {
-                self.stored_steps.push(key);
-            }
+            Stored::Step(outcome) => self.remember(*outcome),
             Stored::Request => self.has_asked_anew = true,
-            Stored::Step(_) | Stored::Nothing => {}
+            Stored::Nothing => {}
         }
+    }
+
+    fn remember(&mut self, outcome: OutcomeRecord) {
+        if self.stored_steps.len() < STORED_STEPS_MAX {
+            self.stored_steps.push(outcome.key.clone());
+        }
+        self.memory.add(outcome);
     }
 
     fn take(&mut self, line: &[u8], replies: &mut Replies) {
@@ -250,12 +267,12 @@ impl Recorder {
 
     /// Stores an outcome together with the end of its span.
     fn step_output(&mut self, seq: u64, step: StepOutput) -> BoxFuture<'static, Handled> {
-        let key = step.key.clone();
-        let batch = self.ended_step(seq, step);
+        let (outcome, span) = self.ended_step(seq, step);
+        let batch = self.of_ended_step(&outcome, span);
         let shared = self.supervisor.shared.clone();
         Box::pin(async move {
             let result = shared.store.commit(batch).await;
-            let stored = if result.is_ok() { Stored::Step(key) } else { Stored::Nothing };
+            let stored = if result.is_ok() { Stored::Step(outcome) } else { Stored::Nothing };
             let reply = match result {
                 Ok(()) if *shared.is_stopping.borrow() => {
                     let message = "the supervisor is stopping; the play goes on with the next one";
@@ -274,15 +291,15 @@ impl Recorder {
         step.at = self.supervisor.shared.store.now();
         self.log.note(LogLevel::Error, format!("step `{}` ran out of time", step.name));
         let seq = self.next_seq;
-        let mut batch = self.ended_step(seq, step);
-        for write in &mut batch.writes {
-            if let Write::Span(_, span) = write {
-                span.status = SpanStatus::TimedOut;
-            }
-        }
-        let shared = &self.supervisor.shared;
+        let (outcome, span) = self.ended_step(seq, step);
+        let span = span.map(|span| Span { status: SpanStatus::TimedOut, ..span });
+        let batch = self.of_ended_step(&outcome, span);
+        let shared = Arc::clone(&self.supervisor.shared);
         match shared.store.commit(batch).await {
-            Ok(()) => self.was_timed_out = true,
+            Ok(()) => {
+                self.was_timed_out = true;
+                self.remember(*outcome);
+            }
             Err(error) => {
                 self.log.note(LogLevel::Error, format!("that is not stored: {error}"));
             }
@@ -304,7 +321,7 @@ impl Recorder {
     }
 
     /// The outcome of a step and the end of its span.
-    fn ended_step(&mut self, seq: u64, step: StepOutput) -> Batch {
+    fn ended_step(&mut self, seq: u64, step: StepOutput) -> (Box<OutcomeRecord>, Option<Span>) {
         let (status, error) = match &step.outcome {
             Outcome::Returned(_) => (SpanStatus::Ok, None),
             Outcome::Raised(raised) => (SpanStatus::Failed, Some(raised.clone())),
@@ -323,9 +340,13 @@ impl Recorder {
             plan: step.plan,
             outcome: step.outcome,
         };
-        let mut batch = self.fenced(vec![Write::Outcome(self.play.clone(), Box::new(record))]);
-        batch.writes.extend(span.map(|span| Write::Span(self.play.clone(), Box::new(span))));
-        batch
+        (Box::new(record), span)
+    }
+
+    fn of_ended_step(&self, outcome: &OutcomeRecord, span: Option<Span>) -> Batch {
+        let outcome = Write::Outcome(self.play.clone(), Box::new(outcome.clone()));
+        let span = span.map(|span| Write::Span(self.play.clone(), Box::new(span)));
+        self.fenced(std::iter::once(outcome).chain(span).collect())
     }
 
     fn pause(&mut self, seq: u64, pause: Pause) -> BoxFuture<'static, Handled> {
@@ -422,6 +443,7 @@ impl Recorder {
             result: self.result,
             has_asked_anew: self.has_asked_anew,
             stored_steps: self.stored_steps,
+            memory: self.is_settled.then_some(self.memory),
             was_timed_out: self.was_timed_out,
             open_span,
             cost: self.cost,

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::decide::writes_of;
 use crate::fork_server::ForkServers;
+use crate::memory::Memories;
 use crate::orphans::Orphans;
 use crate::output::LogSizes;
 use crate::span_socket::SpanSocket;
@@ -101,6 +102,7 @@ pub(crate) struct Shared {
     pub(crate) fork_servers: ForkServers,
     pub(crate) span_socket: SpanSocket,
     pub(crate) log_sizes: LogSizes,
+    pub(crate) memories: Memories,
     pub(crate) process_slots: Semaphore,
     pub(crate) is_stopping: watch::Sender<bool>,
     running: Mutex<HashMap<PlaySid, RunningLaunch>>,
@@ -123,6 +125,7 @@ impl Supervisor {
     pub async fn start(settings: Settings, store: Arc<dyn Store>) -> Result<Self, Error> {
         let orphans = Orphans::adopt(&settings.span_socket);
         launch_dir::clear(&settings.run_dir)?;
+        let memories = Memories::in_dir(settings.run_dir.clone());
         let span_socket = SpanSocket::bind(&settings.span_socket)?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -133,6 +136,7 @@ impl Supervisor {
                 orphans,
                 span_socket,
                 log_sizes: LogSizes::default(),
+                memories,
                 process_slots: Semaphore::new(PROCESSES_MAX),
                 is_stopping: watch::Sender::new(false),
                 running: Mutex::default(),
