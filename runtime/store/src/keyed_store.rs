@@ -48,7 +48,7 @@ impl<E: Engine> KeyedStore<E> {
     }
 
     /// Reads; what is read may be about to become durable rather than be so.
-    fn read<T>(&self, read: impl FnOnce(&E) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&E) -> Result<T, Error>) -> Result<T, Error> {
         let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
         read(engine.as_ref().ok_or(Error::Closed)?)
     }

@@ -60,6 +60,11 @@ pub(crate) fn play_part(key: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Whether this key is of a play or a tally, or begins all of those.
+pub(crate) fn is_of_plays(key: &[u8]) -> bool {
+    play_part(key).is_some()
+}
+
 /// All keys that the sums are taken over.
 pub(crate) fn summed() -> [Range<Vec<u8>>; 6] {
     SUMMED_KINDS.map(|kind| range(&[kind]))

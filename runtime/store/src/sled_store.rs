@@ -5,29 +5,37 @@
 //! values are never synced, so it is given no large value; damage makes it panic, so every call into
 //! it is caught; and where its log is damaged it goes back in time or over the gap without a word, so
 //! writes are counted and summed up. See [`directory`] for what happens around opening.
+//!
+//! Sled holds what was written lately; what is older stands in a [`pack`].
 
 mod blobs;
+mod compaction;
 mod directory;
 pub mod doctor;
 mod guarded;
 mod head;
+mod layers;
 mod lock;
+mod pack;
 mod space;
 mod sums;
 mod waker;
 
-use std::fs::File;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
 
 use crate::{Changes, Engine, Error, KeyedStore, Pair, keys};
 use blobs::{BlobName, Blobs};
-use guarded::{guarded, io_error};
+use compaction::Compactor;
+use guarded::io_error;
 use head::Head;
+use layers::Layers;
 use lock::DirectoryLock;
+use pack::PackedPair;
 use sums::Sums;
-use waker::Waker;
 
 /// A store in a directory of its own, for one process at a time. What it acknowledged survives a
 /// kill and a power cut.
@@ -44,6 +52,15 @@ impl SledStore {
         let engine = directory::open(dir)?;
         Self::over(engine).map_err(io_error("start the writing thread for", dir))
     }
+
+    /// Packs what was written lately, as happens by itself once enough was written or nothing is for a
+    /// while. Reads and writes go on meanwhile.
+    ///
+    /// # Errors
+    /// As [`SledStore::open`]; [`Error::Closed`]. Everything is as it was before.
+    pub fn compact(&self) -> Result<(), Error> {
+        self.read(|engine| engine.compactor.compact(&engine.core))
+    }
 }
 
 /// Values up to this size stand in sled itself. From about 8 KB on sled would put them into files
@@ -53,23 +70,47 @@ const INLINE_BYTES_MAX: usize = 4096;
 /// A value that stands in sled itself begins with this, another is a [`BlobName`].
 const INLINE: u8 = 0;
 
-/// The pairs of a directory: one tree, so that a batch is atomic.
+/// The pairs of a directory.
 pub struct SledEngine {
-    // Fields are dropped in this order: the lock goes last, when nothing uses the directory any more.
-    waker: Waker,
-    tree: sled::Db,
-    /// An own handle of sled's file: the only way to have it synced.
-    data_file: File,
+    // Fields are dropped in this order: the thread first, which uses the rest.
+    compactor: Compactor,
+    core: Arc<Core>,
+}
+
+/// What the engine shares with the thread that compacts it.
+struct Core {
+    layers: RwLock<Arc<Layers>>,
+    /// Held for reading while something is written, and for writing while the layers are replaced.
+    writing: RwLock<()>,
+    state: Mutex<State>,
     blobs: Blobs,
-    /// What was applied, and how much of it is known to be durable.
-    sums: Mutex<Sums>,
     head: Head,
     dir: PathBuf,
-    sled_dir: PathBuf,
+    // The lock goes last, when nothing uses the directory any more.
     _lock: DirectoryLock,
 }
 
+/// What was applied.
+struct State {
+    /// What it comes to; not all of it need be durable.
+    sums: Sums,
+    /// The keys that were changed since a compaction began; None while there is none.
+    changed: Option<BTreeSet<Vec<u8>>>,
+    last_change: Instant,
+    /// Why nothing may be written any more.
+    stopped: Option<String>,
+}
+
 impl SledEngine {
+    fn over(core: Core) -> Result<Self, Error> {
+        let core = Arc::new(core);
+        let compactor =
+            Compactor::start(core.clone()).map_err(io_error("start a thread for", &core.dir))?;
+        Ok(Self { compactor, core })
+    }
+}
+
+impl Core {
     /// A value as sled holds it, after what it names is on its way to disk.
     fn packed(&self, key: &[u8], value: Vec<u8>) -> Result<Vec<u8>, Error> {
         if value.len() < INLINE_BYTES_MAX {
@@ -78,79 +119,74 @@ impl SledEngine {
         self.blobs.keep(key, &value).map(|name| name.packed())
     }
 
-    fn unpacked(&self, key: &[u8], packed: &[u8]) -> Result<Vec<u8>, Error> {
-        if let [INLINE, value @ ..] = packed {
-            return Ok(value.to_vec());
+    fn unpacked(&self, key: &[u8], mut packed: Vec<u8>) -> Result<Vec<u8>, Error> {
+        if packed.first() == Some(&INLINE) {
+            packed.remove(0);
+            return Ok(packed);
         }
-        let name = BlobName::of(packed).ok_or_else(|| Error::Damaged {
+        let name = BlobName::of(&packed).ok_or_else(|| Error::Damaged {
             record: keys::describe(key),
             reason: "it is neither a value nor the name of a blob".into(),
         })?;
         self.blobs.read(key, &name)
     }
 
-    fn packed_at(&self, key: &[u8]) -> Result<Option<sled::IVec>, Error> {
-        guarded("read", &self.sled_dir, || keys::describe(key), || self.tree.get(key))
+    fn layers(&self) -> Arc<Layers> {
+        self.layers.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn sums(&self) -> MutexGuard<'_, Sums> {
-        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Engine for SledEngine {
+    /// Something is being written: the layers stay what they are.
+    fn writing(&self) -> RwLockReadGuard<'_, ()> {
+        self.writing.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let mut found = self.packed_at(key)?;
+        let mut found = self.layers().get(key)?;
         loop {
             let Some(packed) = found else { return Ok(None) };
-            let unpacked = self.unpacked(key, &packed);
-            if unpacked.is_ok() {
-                return unpacked.map(Some);
+            let Some(name) = BlobName::of(&packed) else {
+                return self.unpacked(key, packed).map(Some);
+            };
+            let read = self.blobs.read(key, &name);
+            if read.is_ok() {
+                return read.map(Some);
             }
-            // Its blob may be gone because the value was replaced since.
-            found = self.packed_at(key)?;
+            // It may be gone because the value was replaced since.
+            found = self.layers().get(key)?;
             if found.as_ref() == Some(&packed) {
-                return unpacked.map(Some);
+                return read.map(Some);
             }
         }
     }
 
-    fn has(&self, key: &[u8]) -> Result<bool, Error> {
-        self.packed_at(key).map(|found| found.is_some())
-    }
-
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, Error> {
-        let first = range.start.clone();
-        let read = || self.tree.range(range).take(limit).collect::<sled::Result<Vec<_>>>();
-        let found = guarded("read", &self.sled_dir, || keys::describe(&first), read)?;
-        let pair = |(key, packed): (sled::IVec, sled::IVec)| match self.unpacked(&key, &packed) {
-            Ok(value) => Some((key.to_vec(), Ok(value))),
-            // It may have been replaced or removed since.
-            Err(_) => self.get(&key).transpose().map(|value| (key.to_vec(), value)),
-        };
-        Ok(found.into_iter().filter_map(pair).collect())
-    }
-
-    fn keys(&self, range: Range<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
-        let first = range.start.clone();
-        let read = || self.tree.range(range).keys().collect::<sled::Result<Vec<_>>>();
-        let found = guarded("read", &self.sled_dir, || keys::describe(&first), read)?;
-        Ok(found.into_iter().map(|key| key.to_vec()).collect())
-    }
-
     fn apply(&self, changes: Changes) -> Result<(), Error> {
+        let _writing = self.writing();
+        let layers = self.layers();
+        if let Some(reason) = &self.state().stopped {
+            return Err(io_error("write", &self.dir)(std::io::Error::other(reason.clone())));
+        }
         // All of it before anything is changed: where one cannot be read, the others stay as they are.
-        let olds: Vec<_> =
-            changes.keys().map(|key| self.packed_at(key)).collect::<Result<_, _>>()?;
+        let olds: Vec<_> = changes
+            .iter()
+            .map(|(key, value)| layers.old(key, value.is_none()))
+            .collect::<Result<_, _>>()?;
         let mut batch = sled::Batch::default();
-        let mut sums = *self.sums();
+        let mut sums = self.state().sums;
+        let mut changed = Vec::with_capacity(olds.len());
         for ((key, value), old) in changes.into_iter().zip(olds) {
-            if let Some(name) = old.as_deref().and_then(BlobName::of) {
+            if let Some(name) = old.value().and_then(BlobName::of) {
                 self.blobs.let_go(name);
             }
             let new = value.map(|value| self.packed(&key, value)).transpose()?;
-            sums.exchange(&key, old.as_deref(), new.as_deref());
-            match new {
+            sums.exchange(&key, old.value(), new.as_deref());
+            let fresh = old.replacement(new);
+            sums.digests.exchange(&key, old.fresh.as_deref(), fresh.as_deref());
+            changed.push(key.clone());
+            match fresh {
                 Some(packed) => batch.insert(key, packed),
                 None => batch.remove(key),
             }
@@ -158,31 +194,60 @@ impl Engine for SledEngine {
         sums.n_writes += 1;
         batch.insert(keys::SUMS, sums.to_bytes());
         self.blobs.sync_names()?;
-        let apply = || self.waker.during(|| self.tree.apply_batch(batch));
-        guarded("write", &self.sled_dir, || "the tree".into(), apply).map_err(
-            |error| match error {
-                // Sled may have gone half of the way.
-                Error::Damaged { reason, .. } => {
-                    io_error("write", &self.sled_dir)(std::io::Error::other(reason))
-                }
-                other => other,
-            },
-        )?;
-        *self.sums() = sums;
+        layers.apply(batch)?;
+        let mut state = self.state();
+        state.sums = sums;
+        state.last_change = Instant::now();
+        if let Some(noted) = &mut state.changed {
+            noted.extend(changed);
+        }
         Ok(())
-    }
-
-    fn has_room(&self) -> Result<(), Error> {
-        space::check(&self.dir, space::FOR_PLAYS)
     }
 
     fn sync(&self) -> Result<(), Error> {
-        let flush = || self.waker.during(|| self.tree.flush());
-        guarded("flush", &self.sled_dir, || "the tree".into(), flush)?;
-        self.data_file.sync_data().map_err(io_error("sync", &self.sled_dir.join("db")))?;
-        self.head.note(self.sums().n_writes)?;
+        let _writing = self.writing();
+        let n_writes = self.state().sums.n_writes;
+        self.layers().sync()?;
+        self.head.note(n_writes)?;
         // Only now can no power cut bring back what names them.
         self.blobs.remove_superseded();
         Ok(())
+    }
+}
+
+impl Engine for SledEngine {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.core.get(key)
+    }
+
+    fn has(&self, key: &[u8]) -> Result<bool, Error> {
+        self.core.layers().get(key).map(|found| found.is_some())
+    }
+
+    fn scan(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Pair>, Error> {
+        let found = self.core.layers().scan(range, limit)?;
+        let pair = |(key, packed): PackedPair| match self.core.unpacked(&key, packed) {
+            Ok(value) => Some((key, Ok(value))),
+            // It may have been replaced or removed since.
+            Err(_) => self.core.get(&key).transpose().map(|value| (key, value)),
+        };
+        Ok(found.into_iter().filter_map(pair).collect())
+    }
+
+    fn keys(&self, range: Range<Vec<u8>>) -> Result<Vec<Vec<u8>>, Error> {
+        let found = self.core.layers().scan(range, usize::MAX)?;
+        Ok(found.into_iter().map(|(key, _)| key).collect())
+    }
+
+    fn apply(&self, changes: Changes) -> Result<(), Error> {
+        self.core.apply(changes)
+    }
+
+    fn has_room(&self) -> Result<(), Error> {
+        space::check(&self.core.dir, space::FOR_PLAYS)
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.core.sync()
     }
 }

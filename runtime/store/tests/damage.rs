@@ -53,10 +53,24 @@ async fn prepared() -> Vec<Prepared> {
     }
     let with_snapshot = directory();
     copy(dir.path(), with_snapshot.path());
+    // Packed, and with something on top of it.
+    let working = directory();
+    copy(with_snapshot.path(), working.path());
+    let store = SledStore::open(working.path()).expect("it opens again");
+    store.compact().expect("it compacts");
+    let mut packed_content = content.clone();
+    for (number, mut play) in packed_content.plays.clone().into_values().enumerate().skip(30) {
+        play.revision += 1;
+        play.name = format!("renamed {number} again");
+        packed_content.commit(&store, vec![hero_store::Write::Play(Box::new(play))]).await;
+    }
+    let packed = directory();
+    copy(working.path(), packed.path());
     vec![
         Prepared { name: "killed", dir: killed, content: killed_content },
         Prepared { name: "closed", dir: closed, content: closed_content },
         Prepared { name: "killed behind a snapshot", dir: with_snapshot, content },
+        Prepared { name: "packed", dir: packed, content: packed_content },
     ]
 }
 
@@ -122,10 +136,15 @@ impl Damage {
         format!("{self:?} in `{name}` at {at} of {n_used}")
     }
 
-    /// Sled's file mostly; now and then any other.
+    /// Sled's file mostly, or the pack below it; now and then any other.
     fn target(self, dir: &Path, random: &mut Random) -> PathBuf {
         let files = files_under(dir);
-        if random.below(3) == 0 { random.one_of(&files).clone() } else { dir.join("sled/db") }
+        let packs = files_under(&dir.join("packs"));
+        match random.below(6) {
+            0 | 1 => random.one_of(&files).clone(),
+            2..4 if !packs.is_empty() => random.one_of(&packs).clone(),
+            _ => dir.join("sled/db"),
+        }
     }
 }
 
@@ -245,7 +264,7 @@ async fn no_damage_makes_a_store_panic_or_forget_without_a_word() {
         copy(dir.path(), &doctored);
         let fate = examine_in_time(dir.path(), content).await;
         // It reads a log without sled, and that takes a while in a build that is not optimised.
-        if round % 4 == 0 || lane::is_torture() {
+        if round % 5 == 0 || lane::is_torture() {
             treat(&doctored, content, &fate).await;
         }
         match fate {

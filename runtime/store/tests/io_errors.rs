@@ -67,7 +67,7 @@ fn run_with(injection: &Injection, when: usize, dir: &Path) -> (Told, bool) {
     if let Some(file) = file {
         command.arg("--trace-path").arg(dir.join("store").join(file));
     }
-    let work = Work { n_writers: 1, n_batches: N_BATCHES, n_opens: 1 };
+    let work = Work { n_writers: 1, n_batches: N_BATCHES, n_opens: 1, compacts: false };
     writer::describe(&mut command, &dir.join("store"), &work);
     let output = command.stderr(Stdio::inherit()).output().expect("`strace` is installed");
     let text = String::from_utf8_lossy(&output.stdout);

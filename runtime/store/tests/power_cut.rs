@@ -21,18 +21,19 @@ use lane::{Random, rounds};
 const N_WRITERS: usize = 3;
 
 /// Runs the writer, and returns what it did to its files and said.
-fn record(n_batches: usize) -> Vec<Act> {
+fn record(n_batches: usize, compacts: bool) -> Vec<Act> {
     let dir = tempfile::tempdir().expect("a directory for the test");
     let root = dir.path().canonicalize().expect("it is there");
     let log = root.join("strace");
     let mut command = trace::recorder(&log);
-    let work = Work { n_writers: N_WRITERS, n_batches, n_opens: 2 };
+    let work = Work { n_writers: N_WRITERS, n_batches, n_opens: 2, compacts };
     writer::describe(&mut command, &root.join("disk/store"), &work);
     fs::create_dir(root.join("disk")).expect("writable");
     let output = command.stderr(Stdio::inherit()).output().expect("`strace` is installed");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "the writer ended with {}:\n{text}", output.status);
     let told = Told::of(&text);
+    assert!(told.n_compactions > 1 || !compacts, "{told:?}");
     assert!(told.errors.is_empty() && told.n_acked.values().all(|n| *n == n_batches), "{told:?}");
     trace::acts(&fs::read_to_string(log).expect("strace writes it"), &root.join("disk"))
 }
@@ -49,9 +50,17 @@ async fn check(image: &Path, told: &Told) -> Result<(), String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_a_power_cut_at_any_moment() {
+    cut_power(record(rounds(60, 240), false)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_a_power_cut_while_the_store_is_compacted() {
+    cut_power(record(rounds(60, 240), true)).await;
+}
+
+async fn cut_power(acts: Vec<Act>) {
     lane::silence_sled();
     let mut random = Random::seeded();
-    let acts = record(rounds(60, 240));
     let n_points = rounds(30, 1250);
     let mut points: Vec<_> = (0..n_points).map(|_| random.below(acts.len() + 1)).collect();
     points.sort_unstable();

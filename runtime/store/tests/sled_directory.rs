@@ -111,10 +111,10 @@ fn a_directory_of_a_newer_format_is_left_alone() {
     drop(open(&dir));
     fs::write(dir.path().join("format"), "7\n").expect("writable");
     let Error::Format { found, known, .. } = refusal(&dir) else { panic!("not refused so") };
-    assert_eq!((found, known), (7, 2));
+    assert_eq!((found, known), (7, 3));
     fs::write(dir.path().join("format"), "?").expect("writable");
     assert!(matches!(refusal(&dir), Error::DamagedStore { .. }));
-    fs::write(dir.path().join("format"), "2\n").expect("writable");
+    fs::write(dir.path().join("format"), "3\n").expect("writable");
     drop(open(&dir));
 }
 
@@ -367,7 +367,7 @@ async fn a_store_of_format_1_learns_what_falls_due() {
         let request = Some(hero_schema::ResumeId::new("r"));
         let due = Due { at: Timestamp(20), play: PlaySid::new("a"), request };
         assert_eq!(store.due(9).await.expect("readable"), [due]);
-        assert_eq!(fs::read_to_string(dir.path().join("format")).expect("readable"), "2\n");
+        assert_eq!(fs::read_to_string(dir.path().join("format")).expect("readable"), "3\n");
         assert_eq!(files_under(&dir.path().join("blobs")).len(), 1);
     }
 }

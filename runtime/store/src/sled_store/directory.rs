@@ -4,36 +4,41 @@
 //! |---|---|
 //! | `lock` | who has it open, see [`super::lock`] |
 //! | `format` | the format number, as text: read before anything else |
-//! | `sled/` | sled's files |
+//! | `sled/` | sled's files: what was written lately |
+//! | `packs/` | what is older, see [`super::pack`]; sled's sums name the one that counts |
+//! | `sled.next/` | the files that are to take the place of sled's, see [`super::compaction`], or took it |
 //! | `blobs/` | large values, see [`super::blobs`] |
 //! | `head` | how many writes were acknowledged, see [`super::head`] |
 //!
 //! `format` is written last when a store is created. So where it is there, the tree must hold its
 //! format record too: a tree without one was emptied or cut, and is not taken for a new store.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hero_schema::ResumeRequest;
 
-use super::blobs::{self, Blobs, sync_dir};
+use super::blobs::{self, BlobName, Blobs, sync_dir};
+use super::guarded::guarded;
 use super::head::Head;
+use super::layers::{Layers, sync_opened};
 use super::lock::DirectoryLock;
+use super::pack::Pack;
 use super::sums::{self, Sums};
-use super::waker::Waker;
-use super::{SledEngine, guarded, io_error, space};
+use super::{Core, SledEngine, State, compaction, io_error, space};
 use crate::record::{self, Format};
-use crate::{Changes, Engine, Error, clock, keys};
+use crate::{Changes, Error, clock, keys};
 
 /// The format that this version writes, and the newest it understands.
-pub(super) const FORMAT_NUMBER: u32 = 2;
+pub(super) const FORMAT_NUMBER: u32 = 3;
 
-/// What sled may keep in memory.
-const CACHE_BYTES: u64 = 64 << 20;
+/// What sled may keep in memory. It divides this by 256, and a page of the largest values must fit.
+const CACHE_BYTES: u64 = 16 << 20;
 
 /// How long to wait for a sled that was just closed in this process to let go of its file: its
 /// threads outlive it for a moment.
@@ -61,37 +66,32 @@ fn try_open(dir: &Path) -> Result<SledEngine, Error> {
     if format.is_some() && !sled_dir.join("db").exists() {
         return Err(damaged_tree("`db` is missing"));
     }
+    compaction::clean_up(dir)?;
     heal(&sled_dir)?;
     let tree = open_sled(&sled_dir)?;
-    let db_file = sled_dir.join("db");
-    let data_file = File::open(&db_file).map_err(io_error("open", &db_file))?;
-    let blobs = Blobs::in_dir(dir.join("blobs"));
     let head = Head::open(dir)?;
-    let sums = checked_sums(&tree, &sled_dir, &head)?.into();
-    let waker = Waker::start(tree.clone(), sled_dir.clone())
-        .map_err(io_error("start a thread for", dir))?;
-    let dir_path = dir.to_owned();
-    let engine = SledEngine {
-        waker,
-        tree,
-        data_file,
-        blobs,
-        sums,
+    let sums = checked_sums(&tree, &sled_dir, &head)?;
+    let layers = Layers::over(checked_pack(dir, sums.whole.pack)?, tree, &sled_dir, &sled_dir)?;
+    let state = State { sums, changed: None, last_change: Instant::now(), stopped: None };
+    let core = Core {
+        layers: RwLock::new(Arc::new(layers)),
+        writing: RwLock::default(),
+        state: state.into(),
+        blobs: Blobs::in_dir(dir.join("blobs")),
         head,
-        dir: dir_path,
-        sled_dir,
+        dir: dir.to_owned(),
         _lock: lock,
     };
-    check_format_record(&engine, format.is_some())?;
+    check_format_record(&core, format.is_some())?;
     if format == Some(1) {
-        list_expiries(&engine)?;
+        list_expiries(&core)?;
     }
-    sync_all(dir, &engine)?;
+    sync_all(dir, &core)?;
     if format != Some(FORMAT_NUMBER) {
         write_format(dir)?;
     }
-    sweep_blobs(&engine)?;
-    Ok(engine)
+    sweep(&core)?;
+    SledEngine::over(core)
 }
 
 /// Creates the directory where it is missing. It holds what users gave and got, so it is its owner's
@@ -221,38 +221,62 @@ fn checked_sums(tree: &sled::Db, sled_dir: &Path, head: &Head) -> Result<Sums, E
         Some(n_blobs) => n_blobs,
         None => sums::blob_names(tree, sled_dir)?.len() as u64,
     };
-    Ok(Sums { n_writes: stored.n_writes, n_blobs, digests })
+    let whole = match stored.whole {
+        Some(whole) => whole,
+        None => sums::whole_of(tree, sled_dir)?,
+    };
+    Ok(Sums { n_writes: stored.n_writes, n_blobs, digests, whole })
 }
 
-/// Removes the blobs that a crash left before anything named them.
-fn sweep_blobs(engine: &SledEngine) -> Result<(), Error> {
-    let files = engine.blobs.files()?;
-    if files.len() as u64 > engine.sums().n_blobs {
-        let names = sums::blob_names(&engine.tree, &engine.sled_dir)?;
+/// The pack of this number. What lists hang on is read at once, the rest when it is needed.
+fn checked_pack(dir: &Path, number: u64) -> Result<Option<Pack>, Error> {
+    if number == 0 {
+        return Ok(None);
+    }
+    let pack = Pack::open(&compaction::packs_dir(dir), number)?;
+    for keys in keys::summed().iter().filter(|keys| !keys::is_of_plays(&keys.start)) {
+        pack.check(keys)?;
+    }
+    Ok(Some(pack))
+}
+
+/// Removes what a crash left before anything named it.
+fn sweep(core: &Core) -> Result<(), Error> {
+    let Sums { n_blobs, whole, .. } = core.state().sums;
+    compaction::remove_packs(&core.dir, |number| number != whole.pack)?;
+    let files = core.blobs.files()?;
+    if files.len() as u64 > n_blobs {
+        let layers = core.layers();
+        let mut names = sums::blob_names(&layers.db, &core.dir)?;
+        if let Some(pack) = &layers.pack {
+            for pair in pack.range(Vec::new()..vec![u8::MAX]) {
+                names.extend(BlobName::of(&pair?.1));
+            }
+        }
         Blobs::sweep(blobs::unnamed(files, &names));
     }
     Ok(())
 }
 
 /// Format 2 has a list of what falls due; format 1 knew only expiries, and kept no list of them.
-fn list_expiries(engine: &SledEngine) -> Result<(), Error> {
+fn list_expiries(core: &Core) -> Result<(), Error> {
     let prefix = keys::open_requests();
     let mut changes = Changes::new();
-    for key in engine.keys(keys::range(&prefix))? {
+    for (key, _) in core.layers().scan(keys::range(&prefix), usize::MAX)? {
         let Some((play, id)) = keys::listed_request(&key[prefix.len()..]) else { continue };
         let key = keys::request(&play, &id);
         // A damaged one is named by whoever reads it.
-        let Ok(Some(bytes)) = engine.get(&key) else { continue };
+        let Ok(Some(bytes)) = core.get(&key) else { continue };
         let Ok(request) = record::decode::<ResumeRequest>(&key, &bytes) else { continue };
         if let Some(at) = request.expires_at {
             changes.insert(keys::expiry(at, &play, &id), Some(Vec::new()));
         }
     }
-    engine.apply(changes)
+    core.apply(changes)
 }
 
-fn check_format_record(engine: &SledEngine, is_created: bool) -> Result<(), Error> {
-    match engine.get(keys::FORMAT)? {
+fn check_format_record(core: &Core, is_created: bool) -> Result<(), Error> {
+    match core.get(keys::FORMAT)? {
         Some(bytes) => record::decode::<Format>(keys::FORMAT, &bytes).map(drop),
         None if is_created => {
             Err(damaged_tree("it lacks its format record: it was emptied or cut"))
@@ -260,26 +284,25 @@ fn check_format_record(engine: &SledEngine, is_created: bool) -> Result<(), Erro
         None => {
             let format = Format { number: FORMAT_NUMBER, created_at: clock::now() };
             let value = record::encode(keys::FORMAT, &format);
-            engine.apply(Changes::from([(keys::FORMAT.to_vec(), Some(value))]))
+            core.apply(Changes::from([(keys::FORMAT.to_vec(), Some(value))]))
         }
     }
 }
 
 /// Makes durable what sled wrote while it opened and never syncs itself: first the names, so that no
 /// count of writes outlives the file that they are in.
-fn sync_all(dir: &Path, engine: &SledEngine) -> Result<(), Error> {
-    let conf: PathBuf = engine.sled_dir.join("conf");
-    File::open(&conf).and_then(|conf| conf.sync_all()).map_err(io_error("sync", &conf))?;
-    sync_dir(&engine.sled_dir)?;
-    let blobs_dir = dir.join("blobs");
-    fs::create_dir_all(&blobs_dir).map_err(io_error("create", &blobs_dir))?;
-    sync_dir(&blobs_dir)?;
+fn sync_all(dir: &Path, core: &Core) -> Result<(), Error> {
+    sync_opened(&dir.join("sled"))?;
+    for inner in [dir.join("blobs"), compaction::packs_dir(dir)] {
+        fs::create_dir_all(&inner).map_err(io_error("create", &inner))?;
+        sync_dir(&inner)?;
+    }
     sync_dir(dir)?;
     // The directory itself may be new. Its parent may be closed to us, and then was there before us.
     let parent = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_owned));
     parent.map_or(Ok(()), |parent| sync_dir(&parent).or(Ok(())))?;
-    engine.sync()?;
-    engine.head.sync()
+    core.sync()?;
+    core.head.sync()
 }
 
 fn damaged_tree(reason: &str) -> Error {

@@ -62,6 +62,8 @@ struct NameChange {
     dir: PathBuf,
     gone: Option<PathBuf>,
     new: Option<(PathBuf, usize)>,
+    /// Directories that took each other's place, with all that is in them.
+    exchanged: Option<(PathBuf, PathBuf)>,
 }
 
 /// The disk, act by act.
@@ -70,6 +72,8 @@ pub(crate) struct Disk {
     /// What the process sees.
     names: BTreeMap<PathBuf, usize>,
     durable_names: BTreeMap<PathBuf, usize>,
+    /// What was removed, and may still be written by whoever has it open.
+    gone: BTreeMap<PathBuf, usize>,
     pending_names: Vec<NameChange>,
     n_acts: usize,
 }
@@ -80,7 +84,8 @@ impl Disk {
         let root = Node { is_dir: true, ..Node::default() };
         let names = BTreeMap::from([(PathBuf::new(), 0)]);
         let durable_names = names.clone();
-        Self { nodes: vec![root], names, durable_names, pending_names: Vec::new(), n_acts: 0 }
+        let (gone, pending_names) = (BTreeMap::new(), Vec::new());
+        Self { nodes: vec![root], names, durable_names, gone, pending_names, n_acts: 0 }
     }
 
     pub(crate) fn apply(&mut self, act: &Act) {
@@ -108,8 +113,15 @@ impl Disk {
                 self.names.insert(to.clone(), node);
                 self.rename(to, Some(from.clone()), Some((to.clone(), node)));
             }
+            Act::Exchange { from, to } => {
+                exchange(&mut self.names, from, to);
+                self.rename(to, None, None);
+                let change = self.pending_names.last_mut().expect("it was just added");
+                change.exchanged = Some((from.clone(), to.clone()));
+            }
             Act::Remove { path } => {
-                self.names.remove(path).expect("what is removed is there");
+                let node = self.names.remove(path).expect("what is removed is there");
+                self.gone.insert(path.clone(), node);
                 self.rename(path, Some(path.clone()), None);
             }
             Act::Say(_) => {}
@@ -147,8 +159,9 @@ impl Disk {
     }
 
     fn node(&mut self, path: &Path) -> &mut Node {
-        let node =
-            self.names.get(path).unwrap_or_else(|| panic!("`{}` is not known", path.display()));
+        let gone = self.gone.get(path);
+        let node = self.names.get(path).or(gone);
+        let node = node.unwrap_or_else(|| panic!("`{}` is not known", path.display()));
         &mut self.nodes[*node]
     }
 
@@ -161,7 +174,8 @@ impl Disk {
 
     fn rename(&mut self, at: &Path, gone: Option<PathBuf>, new: Option<(PathBuf, usize)>) {
         let dir = at.parent().expect("the root is not renamed").to_owned();
-        self.pending_names.push(NameChange { number: self.n_acts, dir, gone, new });
+        let number = self.n_acts;
+        self.pending_names.push(NameChange { number, dir, gone, new, exchanged: None });
     }
 
     fn change(&mut self, path: &Path, change: Change) {
@@ -200,7 +214,21 @@ impl NameChange {
         if let Some((path, node)) = &self.new {
             names.insert(path.clone(), *node);
         }
+        if let Some((from, to)) = &self.exchanged {
+            exchange(names, from, to);
+        }
     }
+}
+
+/// Exchanges everything under two names.
+fn exchange(names: &mut BTreeMap<PathBuf, usize>, from: &Path, to: &Path) {
+    let moved = |path: &Path| {
+        let under = |old: &Path, new: &Path| path.strip_prefix(old).ok().map(|rest| new.join(rest));
+        under(from, to).or_else(|| under(to, from)).unwrap_or_else(|| path.to_owned())
+    };
+    // Joined with nothing, a path ends with a slash; collected from its parts, it does not.
+    let moved = |path: PathBuf| moved(&path).components().collect::<PathBuf>();
+    *names = std::mem::take(names).into_iter().map(|(path, node)| (moved(path), node)).collect();
 }
 
 impl Node {

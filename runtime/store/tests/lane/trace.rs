@@ -40,6 +40,11 @@ pub(crate) enum Act {
         from: PathBuf,
         to: PathBuf,
     },
+    /// Two names take each other's place.
+    Exchange {
+        from: PathBuf,
+        to: PathBuf,
+    },
     Remove {
         path: PathBuf,
     },
@@ -135,7 +140,17 @@ impl Reading<'_> {
             // It promises nothing of what a power cut leaves.
             "sync_file_range" => return None,
             "rename" => Act::Rename { from: named(0)?, to: named(1)? },
-            "unlink" => Act::Remove { path: named(0)? },
+            "renameat2" if parts[4].contains("RENAME_EXCHANGE") => {
+                Act::Exchange { from: named(1)?, to: named(3)? }
+            }
+            "unlink" | "rmdir" => Act::Remove { path: named(0)? },
+            "unlinkat" => {
+                let dir = bytes_of(parts[0].split_once('<')?.1.trim_end_matches('>'));
+                let dir = PathBuf::from(String::from_utf8(dir).ok()?);
+                let name = String::from_utf8(bytes_of(parts[1].trim_matches('"'))).ok()?;
+                let path = dir.join(name).strip_prefix(self.root).ok()?.to_owned();
+                Act::Remove { path }
+            }
             other => {
                 let touches = parts.iter().any(|part| part.contains("\\x"));
                 let paths = parts.iter().filter_map(|part| {
@@ -149,9 +164,14 @@ impl Reading<'_> {
 
     /// The path below the root; None where it is elsewhere.
     fn inside(&self, path: Vec<u8>) -> Option<PathBuf> {
-        let path = PathBuf::from(String::from_utf8(path).ok()?);
+        let path = PathBuf::from(String::from_utf8(path).ok().filter(|path| !is_gone(path))?);
         path.strip_prefix(self.root).ok().map(Path::to_owned)
     }
+}
+
+/// Whether the file has no name any more, so that nobody can find what is done to it.
+fn is_gone(path: &str) -> bool {
+    path.ends_with(" (deleted)")
 }
 
 /// Holds what was written against how much was.

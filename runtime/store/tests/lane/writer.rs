@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hero_schema::{PlayRecord, PlaySid, PlayStatus};
 use hero_store::{Batch, SledStore, Store, Write};
@@ -19,6 +20,7 @@ const DIR: &str = "HERO_WRITER_DIR";
 const WRITERS: &str = "HERO_WRITER_TASKS";
 const BATCHES: &str = "HERO_WRITER_BATCHES";
 const OPENS: &str = "HERO_WRITER_OPENS";
+const COMPACTS: &str = "HERO_WRITER_COMPACTS";
 
 /// How many batches a play takes from its beginning to its end.
 const PLAY_BATCHES: usize = 12;
@@ -34,6 +36,8 @@ pub(crate) struct Work {
     pub(crate) n_batches: usize,
     /// How often the store is opened on the way.
     pub(crate) n_opens: usize,
+    /// Whether it compacts the store all the while.
+    pub(crate) compacts: bool,
 }
 
 /// Adds to the command what makes this test program the writer.
@@ -45,7 +49,8 @@ pub(crate) fn describe(command: &mut Command, dir: &Path, work: &Work) {
         .env(DIR, dir)
         .env(WRITERS, work.n_writers.to_string())
         .env(BATCHES, work.n_batches.to_string())
-        .env(OPENS, work.n_opens.to_string());
+        .env(OPENS, work.n_opens.to_string())
+        .env(COMPACTS, usize::from(work.compacts).to_string());
 }
 
 /// Writes what was asked for, if it was: `ack <writer> <batches>` after each acknowledgement.
@@ -54,14 +59,15 @@ pub(crate) async fn run() {
     let Some(dir) = std::env::var_os(DIR) else { return };
     let number = |name| -> usize { std::env::var(name).expect("set").parse().expect("a number") };
     let (n_writers, n_batches, n_opens) = (number(WRITERS), number(BATCHES), number(OPENS));
+    let compacts = number(COMPACTS) == 1;
     for part in 0..n_opens {
         let batches = n_batches * part / n_opens..n_batches * (part + 1) / n_opens;
-        write_part(Path::new(&dir), n_writers, batches).await;
+        write_part(Path::new(&dir), n_writers, batches, compacts).await;
     }
 }
 
 #[allow(clippy::print_stdout, reason = "the parent listens")]
-async fn write_part(dir: &Path, n_writers: usize, batches: Range<usize>) {
+async fn write_part(dir: &Path, n_writers: usize, batches: Range<usize>, compacts: bool) {
     let store = match SledStore::open(dir) {
         Ok(store) => Arc::new(store),
         Err(error) => return println!("not opened {error}"),
@@ -70,8 +76,24 @@ async fn write_part(dir: &Path, n_writers: usize, batches: Range<usize>) {
     let writers: Vec<_> = (0..n_writers)
         .map(|writer| tokio::spawn(write(store.clone(), writer, batches.clone())))
         .collect();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let compacting = compacts.then(|| {
+        let (store, is_over) = (store.clone(), is_over.clone());
+        tokio::task::spawn_blocking(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                match store.compact() {
+                    Ok(()) => println!("compacted"),
+                    Err(error) => println!("error compactor {error}"),
+                }
+            }
+        })
+    });
     for writer in writers {
         writer.await.expect("a writer ends by itself");
+    }
+    is_over.store(true, Ordering::Relaxed);
+    if let Some(compacting) = compacting {
+        compacting.await.expect("it ends when it is told to");
     }
     println!("closed {:?}", store.close().await.is_ok());
 }
@@ -101,6 +123,7 @@ pub(crate) struct Told {
     /// How many batches of each writer were acknowledged.
     pub(crate) n_acked: BTreeMap<usize, usize>,
     pub(crate) is_opened: bool,
+    pub(crate) n_compactions: usize,
     pub(crate) errors: Vec<String>,
     /// What was acknowledged after an error.
     pub(crate) late: Vec<String>,
@@ -120,6 +143,7 @@ impl Told {
         let line = line.rsplit(" ... ").next().unwrap_or(line);
         match line.split_once(' ').unwrap_or((line, "")) {
             ("opened", _) => self.is_opened = true,
+            ("compacted", _) => self.n_compactions += 1,
             ("ack", rest) => {
                 let (writer, number) = rest.split_once(' ').expect("two numbers");
                 let number = number.parse().expect("a number");

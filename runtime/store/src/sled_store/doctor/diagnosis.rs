@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::super::blobs::{self, BlobName, Blobs};
 use super::super::head::Head;
 use super::super::sums::{Digests, Stored};
-use super::super::{INLINE, directory};
+use super::super::{INLINE, compaction, directory};
 use super::report::{Finding, Report};
 use super::salvage::{self, Salvaged};
 use crate::record::{self, Tally};
@@ -55,6 +55,9 @@ impl Evidence {
 
     /// Whether the play and its tally are as they were when the tree was as old as it is.
     fn agrees_about(&self, salvaged: &Salvaged, play: &PlaySid) -> bool {
+        if salvaged.has_lost_of(play) {
+            return false;
+        }
         let stored = self.stored.and_then(|stored| stored.digests);
         let key = keys::play(play);
         match (stored, keys::play_part(&key)) {
@@ -74,9 +77,11 @@ pub(super) fn of(dir: &Path) -> Result<Diagnosis, Error> {
     };
     let blobs = Blobs::in_dir(dir.join("blobs"));
     let blob_files = blobs.files()?;
-    let salvaged =
+    let mut salvaged =
         salvage::read(&dir.join("sled"), |pairs| Evidence::of(pairs, n_noted).is_whole())?;
     let evidence = Evidence::of(&salvaged.pairs, n_noted);
+    let whole = evidence.stored.map(|stored| stored.whole.unwrap_or_default());
+    salvaged.lay_over_pack(dir, whole.map(|whole| whole.pack))?;
     let dir = dir.to_owned();
     let (findings, plays) = (Vec::new(), BTreeMap::new());
     let mut diagnosis = Diagnosis { dir, salvaged, blobs, blob_files, evidence, findings, plays };
@@ -97,11 +102,13 @@ impl Diagnosis {
             }
         }
         let bytes_of = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+        let packs = blobs::names_in(&compaction::packs_dir(dir)).unwrap_or_default();
         Report {
             dir: dir.to_owned(),
             format: directory::read_format(dir).ok().flatten(),
             holder: None,
-            tree_bytes: bytes_of(&dir.join("sled/db")),
+            tree_bytes: bytes_of(&dir.join("sled/db"))
+                + packs.iter().map(|pack| bytes_of(pack)).sum::<u64>(),
             n_blobs: self.blob_files.len(),
             blob_bytes: self.blob_files.iter().map(|file| bytes_of(file)).sum(),
             n_plays,
@@ -169,6 +176,11 @@ impl Diagnosis {
                 self.findings.push(Finding::note(text));
             }
             _ => {}
+        }
+        if !self.salvaged.lost.is_empty() {
+            let n_parts = self.salvaged.lost.len();
+            let text = format!("{n_parts} of the parts of the pack below the tree do not read");
+            self.findings.push(Finding::loss(text));
         }
         if self.is_created() && !self.salvaged.pairs.contains_key(keys::FORMAT) {
             let text = "the tree lacks its format record: it was emptied or cut";

@@ -1,15 +1,22 @@
 //! Reads what can be read of a tree.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
+use hero_schema::PlaySid;
+
+use super::super::blobs::names_in;
+use super::super::compaction;
 use super::super::directory::{heal, open_sled};
 use super::super::guarded::guarded;
+use super::super::layers::REMOVED;
+use super::super::pack::{self, Salvage};
 use super::copy::Copy;
 use super::log;
-use crate::Error;
+use crate::{Error, keys};
 
-/// The pairs of a tree, as sled holds them.
+/// The pairs of a store, as sled holds them.
 #[derive(Default)]
 pub(super) struct Salvaged {
     pub(super) pairs: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -17,6 +24,43 @@ pub(super) struct Salvaged {
     pub(super) unreadable: Option<String>,
     /// In how many places the log is damaged.
     pub(super) n_gaps: usize,
+    /// Keys that may have stood in the pack and are lost.
+    pub(super) lost: Vec<Range<Vec<u8>>>,
+}
+
+impl Salvaged {
+    /// Puts the pairs of the tree over those of the pack below it. `number` is what the tree says of
+    /// that; None where it does not read.
+    pub(super) fn lay_over_pack(&mut self, dir: &Path, number: Option<u64>) -> Result<(), Error> {
+        let packs_dir = compaction::packs_dir(dir);
+        let found = names_in(&packs_dir)?;
+        let latest = || found.iter().filter_map(|path| pack::number_of(path)).max().unwrap_or(0);
+        let named = number.unwrap_or_else(latest);
+        if named == 0 {
+            return Ok(());
+        }
+        let Salvage { pairs, lost } = pack::salvage(&packs_dir, named)?;
+        let fresh = std::mem::replace(&mut self.pairs, pairs.into_iter().collect());
+        for (key, packed) in fresh {
+            match packed[..] {
+                [REMOVED] => self.pairs.remove(&key),
+                _ => self.pairs.insert(key, packed),
+            };
+        }
+        // Without the tree nobody knows what was changed since.
+        self.lost = if number.is_some() { lost } else { vec![Vec::new()..vec![u8::MAX]] };
+        Ok(())
+    }
+
+    /// Whether something is lost of what a play's next launch would build on.
+    pub(super) fn has_lost_of(&self, play: &PlaySid) -> bool {
+        let parts =
+            [keys::play(play), keys::tally(play), keys::requests(play), keys::outcomes(play)];
+        parts
+            .iter()
+            .map(|part| keys::range(part))
+            .any(|part| self.lost.iter().any(|lost| lost.start < part.end && part.start < lost.end))
+    }
 }
 
 /// Reads sled's files: as sled does where it can and `is_whole` likes what it reads, else message by
@@ -37,7 +81,7 @@ pub(super) fn read(
         Err(Error::Damaged { reason, .. }) => (log.pairs, Some(reason)),
         Err(other) => return Err(other),
     };
-    Ok(Salvaged { pairs, unreadable, n_gaps: log.n_gaps })
+    Ok(Salvaged { pairs, unreadable, n_gaps: log.n_gaps, lost: Vec::new() })
 }
 
 fn read_copy(copy: &Copy) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Error> {
