@@ -15,18 +15,19 @@ import signal
 import stat
 import sys
 import threading
+from importlib.machinery import SourceFileLoader
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _native, _outcome, _play, _wire
 from ._codec import dumps
 from ._errors import DefinitionError, FlowNotFound
-from ._names import Names
+from ._names import Names, real_path
 from ._play import Completed, Paused, Play
 from ._runner import run_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
     from ._flow import Flow
 
@@ -40,24 +41,29 @@ class BrokenLaunch(Exception):
 
 def main() -> int:
     """Runs the launch that the environment describes and returns its exit code."""
-    _leave_last_words()
+    leave_last_words()
+    return launch()
+
+
+def launch() -> int:
+    """As `main`, in a process that leaves last words already."""
     _show_play()
     try:
         order = _read_order()
         channel = _native.Channel(_variable("HERO_SPAN_SOCKET"))
-        play_sid, launch = _variable("HERO_PLAY_SID"), int(_variable("HERO_LAUNCH"))
-        channel.request(_wire.hello(_native.PROTOCOL, play_sid, launch, order["token"]))
+        play_sid, number = _variable("HERO_PLAY_SID"), int(_variable("HERO_LAUNCH"))
+        channel.request(_wire.hello(_native.PROTOCOL, play_sid, number, order["token"]))
     except (BrokenLaunch, OSError, ValueError, KeyError) as error:
         print(f"pyhero: the launch cannot begin: {error}", file=sys.stderr)
         return EXIT_USAGE
     try:
-        play = _make_play(order, channel, play_sid, launch)
+        play = _make_play(order, channel, play_sid, number)
     except (BrokenLaunch, OSError, ValueError) as error:
         return _report_failure(channel, error, EXIT_USAGE, [])
     return _run(play, order)
 
 
-def _leave_last_words() -> None:
+def leave_last_words() -> None:
     """A launch that crashes, or is ended for whatever reason, says on standard error where it stood."""
     with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
         faulthandler.enable()
@@ -66,8 +72,8 @@ def _leave_last_words() -> None:
 
 def _show_play() -> None:
     """Calls the process after its play: in lists of processes, and to tell whose the forks of it are."""
-    with contextlib.suppress(OSError), open("/proc/self/comm", "w") as name:
-        name.write(f"hero:{os.environ.get('HERO_PLAY_SID', '')[-10:]}")
+    with contextlib.suppress(OSError), open("/proc/self/comm", "wb", buffering=0) as name:
+        name.write(f"hero:{os.environ.get('HERO_PLAY_SID', '')[-10:]}".encode())
 
 
 def _variable(name: str) -> str:
@@ -81,15 +87,15 @@ def _read_order() -> dict[str, Any]:
     path = _variable("HERO_INPUT_FILE")
     if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe is to wait for whoever writes to it
         raise BrokenLaunch(f"`{path}` is no regular file")
-    with open(path, encoding="utf-8") as file:
-        order = json.load(file)
+    with open(path, "rb", buffering=0) as file:
+        order = json.loads(file.read())
     if not isinstance(order, dict) or not {"token", "bundle_dir", "entry", "flow", "inputs"} <= order.keys():
         raise BrokenLaunch(f"`{path}` holds no launch order")
     return order
 
 
 def _make_play(order: Mapping[str, Any], channel: _native.Channel, play_sid: str, launch: int) -> Play:
-    bundle_dir = os.path.realpath(order["bundle_dir"])
+    bundle_dir = real_path(order["bundle_dir"])
     completed = [
         Completed(step["key"], step["name"], dumps(step["output"])) for step in order.get("compensations", ())
     ]
@@ -111,7 +117,6 @@ def _make_play(order: Mapping[str, Any], channel: _native.Channel, play_sid: str
 def _run(play: Play, order: Mapping[str, Any]) -> int:
     _play.running = play
     play.leave = _leave_paused
-    os.register_at_fork(after_in_child=_leave_play)
     threading.excepthook = _except_hook
     channel = play.journal
     try:
@@ -165,7 +170,7 @@ def _load_flow(play: Play, entry: str, name: str) -> Flow[Any, Any]:
     sys.path[: 0 if getattr(sys.flags, "safe_path", False) else 1] = [play.bundle_dir]
     # It was meant for this interpreter alone, not for those that the flow may start.
     os.environ.pop("PYTHONSAFEPATH", None)
-    _import_entry(os.path.join(play.bundle_dir, entry), _module_name(entry))
+    import_entry(os.path.join(play.bundle_dir, entry), _module_name(entry))
     return play.names.find(name)
 
 
@@ -175,13 +180,26 @@ def _module_name(entry: str) -> str:
     return f"{name}_flow" if name in sys.modules or name in sys.stdlib_module_names else name
 
 
-def _import_entry(path: str, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+compiled: dict[str, CodeType] = {}
+"""What files of a bundle were compiled to, by path, where that was done before the launch."""
+
+
+class _Loader(SourceFileLoader):
+    """Takes what is compiled already."""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        return compiled.get(self.path) or super().get_code(fullname)
+
+
+def import_entry(path: str, name: str) -> ModuleType:
+    """Imports the entry file of a bundle."""
+    loader = _Loader(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    if spec is None or not path.endswith(".py"):
         raise DefinitionError(f"`{path}` is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
     return module
 
 
@@ -194,6 +212,9 @@ def _leave_paused() -> None:
 def _leave_play() -> None:
     """A forked process is no part of the launch: what it calls is plain Python."""
     _play.running = None
+
+
+os.register_at_fork(after_in_child=_leave_play)
 
 
 def _except_hook(args: threading.ExceptHookArgs, /) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import types
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
@@ -89,7 +88,7 @@ class Flow(Generic[P, R]):
     def source(self) -> Source | None:
         """Where it is defined; None for a function that is not written in Python."""
         code = getattr(self.function, "__code__", None)
-        return Source(os.path.realpath(code.co_filename), code.co_firstlineno) if code else None
+        return Source(_names.real_path(code.co_filename), code.co_firstlineno) if code else None
 
     def __reduce__(self) -> str:
         return cast(str, cast(Any, self).__qualname__)

@@ -15,9 +15,11 @@ import select
 import signal
 import socket
 import sys
+from importlib.machinery import SourceFileLoader
 from typing import TYPE_CHECKING
 
 from . import _child, _native
+from ._rehearsal import rehearse
 
 if TYPE_CHECKING:
     import ast
@@ -25,6 +27,16 @@ if TYPE_CHECKING:
 
 READY_MAX = 2
 """How many forks wait for a launch, which then costs no fork. Each takes little memory."""
+
+BUSY_MAX = 8
+"""How many there may be while launches wait for forks: these come in turn with what runs already."""
+
+QUIET_MS = 5
+"""How long nothing happens before it forks for launches to come: those that begin need the processors now."""
+
+REHEARSALS = 20
+"""How often it rehearses: the interpreter changes code that runs often, which is better done once for all
+forks than by each in memory of its own."""
 
 FORK_AGAIN_MS = 250
 """How long it waits before it forks again where the machine had no room for another process."""
@@ -43,6 +55,9 @@ def main(bundle_dir: str) -> int:
     control = socket.socket(fileno=os.dup(0))
     _replace(0, os.open(os.devnull, os.O_RDONLY))
     _import_ahead(bundle_dir)
+    _compile_ahead(bundle_dir)
+    for _ in range(REHEARSALS):
+        rehearse(n_steps=2)
     n_threads = len(os.listdir("/proc/self/task"))
     if n_threads > 1:
         _tell(control, unfit=f"what its files import has started {n_threads - 1} threads")
@@ -75,22 +90,35 @@ class Server:
         events.register(self.taken, select.POLLIN)
         events.register(self.died, select.POLLIN)
         events.register(self.control, 0)  # its end is told without being asked for
+        is_quiet = True
         while True:
-            while len(self.ready) < READY_MAX and self.n_failed <= FAILED_FORKS_MAX:
+            wait_ms = None if len(self.ready) >= READY_MAX else QUIET_MS
+            while len(self.ready) < self._wanted(is_quiet=is_quiet):
                 try:
                     pid = os.fork()
                 except OSError:  # no room for another process; launches that run must not end with this one
+                    wait_ms = FORK_AGAIN_MS
                     break
                 if pid == 0:
                     return self._wait_for_launch()
                 self.ready.add(pid)
-            for fd, _ in events.poll(None if len(self.ready) == READY_MAX else FORK_AGAIN_MS):
+            news = events.poll(wait_ms)
+            is_quiet = not news
+            for fd, _ in news:
                 if fd == self.taken:
                     self._note_taken()
                 elif fd == self.died:
                     self._reap()
                 else:
                     return 0
+
+    def _wanted(self, *, is_quiet: bool) -> int:
+        """How many forks there are to be that have taken no launch, as far as it has heard."""
+        if self.n_failed > FAILED_FORKS_MAX:
+            return 0
+        if _is_waiting(self.control):
+            return BUSY_MAX
+        return READY_MAX if is_quiet else 1
 
     def _note_taken(self) -> None:
         try:
@@ -128,6 +156,10 @@ class Server:
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _child.leave_last_words()
+        if not _is_waiting(self.control):
+            rehearse(n_steps=1)
+            _set_environment(dict(os.environb))
         (number, cwd, *env), out, err = _receive(self.control)
         os.write(self.taking, os.getpid().to_bytes(4, "little"))
         _tell(self.control, launch=int(number), pid=os.getpid())
@@ -136,11 +168,27 @@ class Server:
             os.close(fd)
         _replace(1, out)
         _replace(2, err)
-        os.environ.clear()
-        for name, _, value in (variable.partition(b"=") for variable in env):
-            os.environb[name] = value
+        _set_environment(dict(variable.split(b"=", 1) for variable in env))
         os.chdir(cwd)
-        return _child.main()
+        return _child.launch()
+
+
+def _set_environment(variables: dict[bytes, bytes]) -> None:
+    """Most of them are those of the fork server."""
+    environ = os.environb
+    for name in environ.keys() - variables.keys():
+        del environ[name]
+    for name, value in variables.items():
+        if environ.get(name) != value:
+            environ[name] = value
+
+
+def _is_waiting(control: socket.socket) -> bool:
+    """Whether a launch waits for a fork. Another one may be quicker to take it."""
+    try:
+        return bool(control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except BlockingIOError:
+        return False
 
 
 def _receive(control: socket.socket) -> tuple[list[bytes], int, int]:
@@ -172,6 +220,17 @@ def _import_ahead(bundle_dir: str) -> None:
             importlib.import_module(name)
         except BaseException:
             continue
+
+
+def _compile_ahead(bundle_dir: str) -> None:
+    """Compiles the files of the bundle. One that cannot be is left for the launch."""
+    for path in _files(bundle_dir):
+        try:
+            code = SourceFileLoader("", path).get_code("")
+        except BaseException:
+            continue
+        if code is not None:
+            _child.compiled[path] = code
 
 
 _OWN_MODULES = (

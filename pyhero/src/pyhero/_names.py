@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 _all_flows: WeakSet[Flow[Any, Any]] = WeakSet()
 
 
+@functools.lru_cache(maxsize=1024)
+def real_path(path: str) -> str:
+    """Where a file is. Asked once a file and not once a function in it: each part of a path is looked up."""
+    return os.path.realpath(path)
+
+
 class Names:
     """The flows by name, as seen from one entry file.
 
@@ -24,7 +31,7 @@ class Names:
     """
 
     def __init__(self, entry_file: str | None = None) -> None:
-        self.entry_file = entry_file and os.path.realpath(entry_file)
+        self.entry_file = entry_file and real_path(entry_file)
         self._flows: WeakValueDictionary[str, Flow[Any, Any]] = WeakValueDictionary()
         self._claimed: WeakKeyDictionary[Flow[Any, Any], str] = WeakKeyDictionary()
 
@@ -36,7 +43,7 @@ class Names:
         name = getattr(function, "__qualname__", "").replace("<locals>.", "")
         module = getattr(function, "__module__", None)
         code = getattr(function, "__code__", None)
-        is_in_entry = code is not None and self.entry_file == os.path.realpath(code.co_filename)
+        is_in_entry = code is not None and self.entry_file == real_path(code.co_filename)
         # What has no name, such as a `partial`, gets none here: the check of names will say so.
         return name if is_in_entry or not name or module in (None, "__main__") else f"{module}.{name}"
 
