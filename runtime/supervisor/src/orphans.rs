@@ -151,7 +151,8 @@ impl Orphans {
 
     /// Ends all that is left of launches that have ended, and returns once it is gone.
     pub(crate) async fn sweep(&self) {
-        if self.left_over().next().is_none() {
+        // Nearly always, and much quicker than a look at every process there is.
+        if !procfs::may_have_inherited() || self.left_over().next().is_none() {
             return;
         }
         let (done, is_done) = oneshot::channel();

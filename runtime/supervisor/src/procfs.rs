@@ -37,6 +37,14 @@ pub(crate) fn all() -> impl Iterator<Item = Pid> {
     entries.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
 }
 
+/// Whether a process may have fallen to this one when its own parent ended. Such a process is a child of
+/// the first thread, which starts none of its own in the programs of this project.
+pub(crate) fn may_have_inherited() -> bool {
+    let me = getpid();
+    // Where the system has no such file, they may be there.
+    fs::read(format!("/proc/self/task/{me}/children")).map_or(true, |list| !list.is_empty())
+}
+
 /// What a process is doing.
 pub(crate) fn stat(pid: Pid) -> Option<Stat> {
     let line = fs::read(format!("/proc/{pid}/stat")).ok()?;
