@@ -8,6 +8,7 @@
 
 mod errors;
 mod methods;
+mod news;
 mod retention;
 mod server;
 mod service;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use crate::news::News;
 use crate::{errors, methods};
 
 /// The version of this server.
@@ -22,6 +23,7 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) struct Service {
     pub(crate) supervisor: Supervisor,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) news: News,
     pub(crate) data_dir: PathBuf,
     /// Closed once the server is stopping.
     is_running: watch::Receiver<()>,
@@ -34,7 +36,8 @@ impl Service {
         data_dir: PathBuf,
         is_running: watch::Receiver<()>,
     ) -> Self {
-        Self { supervisor, store, data_dir, is_running }
+        let news = News::of(store.as_ref());
+        Self { supervisor, store, news, data_dir, is_running }
     }
 
     /// Returns once the server is stopping.

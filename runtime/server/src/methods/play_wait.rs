@@ -6,7 +6,6 @@ use std::time::Duration;
 use hero_rpc::server::Caller;
 use hero_schema::rpc::{PlayWait, Until};
 use hero_schema::{Play, PlaySid, PlayStatus, RequestKind, RpcError};
-use tokio::sync::broadcast::error::RecvError;
 
 use super::play_get;
 use crate::errors;
@@ -48,23 +47,19 @@ async fn at_the_stop(service: &Service, params: &PlayWait) -> Result<Play, RpcEr
 
 async fn wait(service: &Service, sid: &PlaySid, until: Until) -> Result<Play, RpcError> {
     // Listening begins before the first look, so that nothing can happen unseen in between.
-    let mut news = service.store.news();
+    let (mut play, mut family) = (service.news.listener(), service.news.listener());
+    play.listen_to([sid.clone()]);
     loop {
         let look = look(service, sid, until).await?;
-        if look.is_there {
+        if look.is_there || service.news.are_over() {
             return Ok(look.play);
         }
-        loop {
-            match news.recv().await {
-                Ok(changed) if changed == *sid => break,
-                Ok(changed) if look.family.contains(&changed) => {
-                    tokio::time::sleep(FAMILY_NEWS).await;
-                    break;
-                }
-                Ok(_) => {}
-                Err(RecvError::Lagged(_)) => break,
-                Err(RecvError::Closed) => return Ok(look.play),
-            }
+        if family.listen_to(look.family) {
+            continue;
+        }
+        tokio::select! {
+            () = play.heard() => {}
+            () = family.heard() => tokio::time::sleep(FAMILY_NEWS).await,
         }
     }
 }
