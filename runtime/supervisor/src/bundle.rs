@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hero_schema::WorkflowVersion;
 
@@ -35,9 +36,12 @@ fn relative(path: &str) -> Result<&Path, Error> {
 
 /// Writes beside and renames, so that a launch that reads meanwhile sees the old file or the new.
 fn write_whole(file: &Path, source: &str) -> Result<(), Error> {
+    // Launches of a new version may unpack it at the same time.
+    static N_WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let number = N_WRITTEN.fetch_add(1, Ordering::Relaxed);
     let parent = file.parent().expect("a file in a directory has a parent");
     fs::create_dir_all(parent).map_err(Error::file("create", parent))?;
-    let beside = file.with_extension(format!("{}.new", std::process::id()));
+    let beside = file.with_extension(format!("{}-{number}.new", std::process::id()));
     fs::write(&beside, source).map_err(Error::file("write", &beside))?;
     fs::rename(&beside, file).map_err(Error::file("rename", &beside))
 }
@@ -70,6 +74,19 @@ mod tests {
         unpack(root.path(), &version).expect("unpacks again");
         assert_eq!(fs::read_to_string(dir.join("flow.py")).expect("reads"), "x = 1\n");
         assert!(dir.join("pkg/mod.py").exists());
+    }
+
+    #[test]
+    fn launches_may_unpack_at_the_same_time() {
+        let root = tempfile::tempdir().expect("a temporary directory");
+        let version = version(&[("flow.py", "x = 1\n"), ("pkg/mod.py", "y = 2\n")]);
+        for round in 0..50 {
+            let dir = root.path().join(round.to_string());
+            std::thread::scope(|scope| {
+                let unpackers = [(); 4].map(|()| scope.spawn(|| unpack(&dir, &version).is_ok()));
+                assert!(unpackers.into_iter().all(|unpacker| unpacker.join().expect("no panic")));
+            });
+        }
     }
 
     #[test]
