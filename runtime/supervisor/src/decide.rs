@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hero_core::{Decision, Effect, Event, Transition};
 use hero_schema::{LaunchNumber, PlayRecord, PlaySid, VersionSid, WorkflowVersion};
 use hero_store::{Batch, Write};
+use tokio::sync::oneshot;
 
 use crate::supervisor::Supervisor;
 use crate::{Error, launch};
@@ -19,13 +20,21 @@ impl Supervisor {
         found.ok_or_else(|| Error::NoSuchPlay(play.clone()))
     }
 
-    /// Reads a version that must be there.
-    pub(crate) async fn version(&self, version: &VersionSid) -> Result<WorkflowVersion, Error> {
-        let found = self.shared.store.version(version).await?;
-        found.ok_or_else(|| {
-            let record = format!("version `{version}`");
-            hero_store::Error::Damaged { record, reason: "it is missing".into() }.into()
-        })
+    /// A version that must be there.
+    ///
+    /// # Errors
+    /// It is missing, or cannot be read.
+    pub async fn version(&self, sid: &VersionSid) -> Result<Arc<WorkflowVersion>, Error> {
+        if let Some(version) = self.shared.versions.find(sid) {
+            return Ok(version);
+        }
+        let version = self.shared.store.version(sid).await?.ok_or_else(|| {
+            let record = format!("version `{sid}`");
+            hero_store::Error::Damaged { record, reason: "it is missing".into() }
+        })?;
+        let version = Arc::new(version);
+        self.shared.versions.keep(&version);
+        Ok(version)
     }
 
     /// Takes a turn with an event that does not depend on what is stored beside the play, as often
@@ -78,8 +87,39 @@ impl Supervisor {
         Ok(decision)
     }
 
+    /// Stores what starts a play, and performs it. While that becomes durable its process begins, which
+    /// runs nothing of the flow before it has been let in.
+    pub(crate) async fn commit_start(
+        &self,
+        batch: Batch,
+        transition: &Transition,
+    ) -> Result<(), Error> {
+        // Dropped where this fails: whoever was let go ahead turns back.
+        let (stored, is_stored) = oneshot::channel();
+        let [Effect::Launch(launch)] = transition.effects[..] else {
+            unreachable!("a play starts with its first launch");
+        };
+        self.launch(&transition.play, launch, Some(is_stored));
+        self.shared.store.commit(batch).await?;
+        let _ = stored.send(());
+        self.tell(transition);
+        Ok(())
+    }
+
     /// Performs the effects of a stored transition.
     pub(crate) fn perform(&self, transition: &Transition) {
+        self.tell(transition);
+        for effect in &transition.effects {
+            match effect {
+                // Left for the next supervisor, which finds the play `running` without a process.
+                Effect::Launch(_) if *self.shared.is_stopping.borrow() => {}
+                Effect::Launch(launch) => self.launch(&transition.play, *launch, None),
+                Effect::Kill(launch) => self.shared.kill(&transition.play.sid, *launch),
+            }
+        }
+    }
+
+    fn tell(&self, transition: &Transition) {
         tracing::info!(
             play = %transition.play.sid,
             launch = %transition.play.launch,
@@ -89,22 +129,13 @@ impl Supervisor {
         if transition.falls_due() {
             self.shared.has_new_timers.notify_one();
         }
-        for effect in &transition.effects {
-            match effect {
-                // Left for the next supervisor, which finds the play `running` without a process.
-                Effect::Launch(_) if *self.shared.is_stopping.borrow() => {}
-                Effect::Launch(launch) => {
-                    let underway = Arc::clone(&self.shared).enter(&transition.play.sid, *launch);
-                    let launching = launch::run(self.clone(), transition.play.clone(), underway);
-                    tokio::spawn(self.clone().watch(
-                        launching,
-                        transition.play.sid.clone(),
-                        *launch,
-                    ));
-                }
-                Effect::Kill(launch) => self.shared.kill(&transition.play.sid, *launch),
-            }
-        }
+    }
+
+    /// Carries a launch to its end in a task of its own.
+    fn launch(&self, play: &PlayRecord, launch: LaunchNumber, is_stored: Option<IsStored>) {
+        let underway = Arc::clone(&self.shared).enter(&play.sid, launch);
+        let launching = launch::run(self.clone(), play.clone(), underway, is_stored);
+        tokio::spawn(self.clone().watch(launching, play.sid.clone(), launch));
     }
 }
 
@@ -127,6 +158,9 @@ impl Supervisor {
         }
     }
 }
+
+/// Told once what a launch follows from is durable; its sender is dropped where it is not stored.
+pub(crate) type IsStored = oneshot::Receiver<()>;
 
 /// A play that starts together with a decision on another one.
 #[derive(Default)]

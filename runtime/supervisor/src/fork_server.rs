@@ -7,11 +7,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -43,8 +45,11 @@ const IDLE_MAX: Duration = Duration::from_secs(120);
 /// The longest message of a fork server.
 const MESSAGE_BYTES_MAX: usize = 4096;
 
-/// What a fork server is for: one interpreter, one version.
-type Key = (PathBuf, VersionSid);
+/// What a fork server is for: one interpreter, as it is now, and one version.
+type Key = (PathBuf, Option<FileState>, VersionSid);
+
+/// What tells a file from one that has taken its place: device, inode, and when it was changed.
+type FileState = (u64, u64, i64, i64);
 
 /// The fork servers of a supervisor.
 #[derive(Default)]
@@ -100,49 +105,51 @@ impl ForkServers {
     /// fork, or the fork server does not come up. It is to be spawned then.
     pub(crate) async fn launch(
         &self,
-        key: (&Path, &VersionSid),
+        (python, version): (&Path, &VersionSid),
         start: impl FnOnce() -> Command,
         spawner: &Spawner,
         order: &ForkOrder<'_>,
         output: [BorrowedFd<'_>; 2],
     ) -> Option<Forked> {
-        let slot = self.slot(key);
+        let key = (python.to_owned(), state_of(python), version.clone());
+        let slot = self.slot(&key);
         let server = slot.get_or_init(|| ForkServer::start(start(), spawner)).await;
         let server = server.as_ref()?;
         match server.launch(order, output).await {
             Ok(forked) => Some(forked),
             Err(error) => {
-                tracing::warn!(version = %key.1, %error, "fork server lost; spawning instead");
-                self.forget(key, &slot);
+                tracing::warn!(%version, %error, "fork server lost; spawning instead");
+                self.forget(&key, &slot);
                 None
             }
         }
     }
 
-    fn slot(&self, (python, version): (&Path, &VersionSid)) -> Arc<OnceCell<Option<ForkServer>>> {
+    fn slot(&self, key: &Key) -> Arc<OnceCell<Option<ForkServer>>> {
         let mut servers = self.lock();
         servers.retain(|_, slot| match slot.get() {
             Some(Some(server)) => !server.waiting.lock().is_over,
             _ => true,
         });
-        Arc::clone(servers.entry((python.to_owned(), version.clone())).or_default())
+        Arc::clone(servers.entry(key.clone()).or_default())
     }
 
-    fn forget(
-        &self,
-        (python, version): (&Path, &VersionSid),
-        lost: &Arc<OnceCell<Option<ForkServer>>>,
-    ) {
-        let key = (python.to_owned(), version.clone());
+    fn forget(&self, key: &Key, lost: &Arc<OnceCell<Option<ForkServer>>>) {
         let mut servers = self.lock();
-        if servers.get(&key).is_some_and(|slot| Arc::ptr_eq(slot, lost)) {
-            servers.remove(&key);
+        if servers.get(key).is_some_and(|slot| Arc::ptr_eq(slot, lost)) {
+            servers.remove(key);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<OnceCell<Option<ForkServer>>>>> {
         self.servers.lock().expect("nobody panics while holding this lock")
     }
+}
+
+/// None for an interpreter that is looked for on the `PATH`.
+fn state_of(python: &Path) -> Option<FileState> {
+    let found = fs::metadata(python).ok()?;
+    Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec()))
 }
 
 /// One fork server. It ends with the supervisor, or when nothing was asked of it for long.

@@ -15,12 +15,14 @@ use hero_schema::{
 use hero_store::{PageQuery, Store};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::join;
 use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cause::{self, MemoryKills};
+use crate::decide::IsStored;
 use crate::environment::{self, Declared};
 use crate::fork_server::ForkOrder;
 use crate::launch_dir::LaunchDir;
@@ -41,14 +43,26 @@ const DRAIN: Duration = Duration::from_secs(2);
 const ROOM_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_FOR_ROOM: Duration = Duration::from_millis(250);
 
-/// Carries a launch to its end and decides what that means for the play.
-pub(crate) async fn run(supervisor: Supervisor, play: PlayRecord, underway: Underway) {
+/// Carries a launch to its end and decides what that means for the play. One that goes ahead of what it
+/// follows from lets its process in once that is stored, and is as if it had never been where it is not.
+pub(crate) async fn run(
+    supervisor: Supervisor,
+    play: PlayRecord,
+    underway: Underway,
+    is_stored: Option<IsStored>,
+) {
     let Ok(_slot) = supervisor.shared.process_slots.acquire().await else { return };
     if *supervisor.shared.is_stopping.borrow() {
         return;
     }
     let (sid, launch) = (underway.play.clone(), underway.launch);
-    let end = match begin(&supervisor, &play, &underway).await {
+    let begun = begin(&supervisor, &play, &underway).await;
+    if let Some(is_stored) = is_stored
+        && is_stored.await.is_err()
+    {
+        return give_up(&supervisor, begun).await;
+    }
+    let end = match begun {
         Ok(Some((launch, process))) => launch.run(process, &underway).await,
         Ok(None) => not_started("it was ended before its process began".into()),
         Err(error) => not_started(error.to_string()),
@@ -99,6 +113,16 @@ async fn begin<'a>(
     }
 }
 
+/// Ends a process that was not let in.
+async fn give_up(supervisor: &Supervisor, begun: Result<Option<(Launch<'_>, Begun<'_>)>, Error>) {
+    if let Ok(Some((_launch, Begun { mut process, .. }))) = begun {
+        signal(process.group(), Signal::KILL);
+        let _ = process.wait().await;
+        drop(process);
+        supervisor.shared.orphans.sweep().await;
+    }
+}
+
 /// Whether an error passes when others give back what they use: processes, files, memory, disk.
 fn is_for_lack_of_room(error: &Error) -> bool {
     let Error::File { source, .. } = error else { return false };
@@ -142,6 +166,8 @@ struct Launch<'a> {
     python: PathBuf,
     /// What it gets of the environment because its flow declares it.
     declared: Vec<(String, OsString)>,
+    /// Why it does not get the rest of that.
+    withheld: Vec<String>,
     order: LaunchOrder,
     files: Files,
     log: LogBook,
@@ -195,18 +221,15 @@ impl<'a> Launch<'a> {
             LogBook::new(shared.store.clone(), &shared.log_sizes, play.sid.clone(), play.launch);
         let Declared { granted: declared, withheld } =
             environment::declared(&version.signature.env);
-        if !withheld.is_empty() && is_first_said(shared.store.as_ref(), &play.sid).await? {
-            withheld.into_iter().for_each(|why| log.note(LogLevel::Warning, why));
-        }
-        Ok((Self { supervisor, play, python, declared, order, files, log }, memory))
+        Ok((Self { supervisor, play, python, declared, withheld, order, files, log }, memory))
     }
 
     async fn spawn(&self, memory: Memory) -> Result<Begun<'a>, Error> {
         let shared = &self.supervisor.shared;
         let (sid, launch) = (&self.play.sid, self.play.launch);
         let expectation = shared.span_socket.expect(&self.order.token, sid, launch);
-        let killed_before = MemoryKills::until_now();
-        let started = self.start().await;
+        // Counted while the process begins.
+        let (started, killed_before) = join!(self.start(), async { MemoryKills::until_now() });
         let (process, output) = started.map_err(Error::file("start", &self.python))?;
         Ok(Begun { process, memory, output, expectation, killed_before })
     }
@@ -216,6 +239,7 @@ impl<'a> Launch<'a> {
         let (sid, launch) = (&self.play.sid, self.play.launch);
         let Begun { mut process, memory, output, mut expectation, killed_before } = begun;
         tracing::info!(play = %sid, %launch, pid = ?process.group(), "process started");
+        self.tell_what_is_withheld().await;
         let printed = tokio::spawn(self.log.clone().pump(LogStream::Stdout, output.stdout));
         let last_words = tokio::spawn(self.log.clone().pump(LogStream::Stderr, output.stderr));
 
@@ -241,6 +265,14 @@ impl<'a> Launch<'a> {
         let _ = within(drained, printed).await;
         let last_words = within(drained, last_words).await.unwrap_or_default();
         self.close(recorder, end, last_words).await
+    }
+
+    /// Once a play, at the beginning of its log.
+    async fn tell_what_is_withheld(&self) {
+        let store = self.supervisor.shared.store.as_ref();
+        if !self.withheld.is_empty() && is_first_said(store, &self.play.sid).await {
+            self.withheld.iter().for_each(|why| self.log.note(LogLevel::Warning, why));
+        }
     }
 
     /// Waits for the process, and ends it when it must die or the supervisor has stopped.
@@ -409,9 +441,9 @@ fn common_environment() -> impl Iterator<Item = (OsString, OsString)> {
 }
 
 /// Whether nothing stands in the log of a play yet. What is said there once is said first.
-async fn is_first_said(store: &dyn Store, play: &PlaySid) -> Result<bool, Error> {
+async fn is_first_said(store: &dyn Store, play: &PlaySid) -> bool {
     let page = PageQuery { limit: 1, ..PageQuery::default() };
-    Ok(store.logs(play, page).await?.items.is_empty())
+    store.logs(play, page).await.is_ok_and(|page| page.items.is_empty())
 }
 
 fn write_files(

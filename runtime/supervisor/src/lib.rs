@@ -15,6 +15,7 @@ mod recorder;
 mod rerun;
 mod spawn;
 mod timers;
+mod versions;
 
 mod bundle;
 mod cause;

@@ -75,8 +75,9 @@ impl Supervisor {
         let store = &self.shared.store;
         if spawn.is_in_bundle {
             let version = self.version(&parent.version_sid).await?;
-            let bundle = Bundle { flow: spawn.target.clone(), ..version.bundle };
-            let signature = FlowSignature { env: version.signature.env, ..Default::default() };
+            let bundle = Bundle { flow: spawn.target.clone(), ..version.bundle.clone() };
+            let env = version.signature.env.clone();
+            let signature = FlowSignature { env, ..Default::default() };
             let sid = version_sid(&bundle);
             let version = WorkflowVersion { sid, bundle, signature, created_at: store.now() };
             return Ok(Ok(Code { workflow_sid: None, version }));
@@ -91,6 +92,7 @@ impl Supervisor {
             let message = format!("the inputs do not fit workflow `{}`: {misfit}", spawn.target);
             return Ok(Err(Raised::by_the_runtime("ArgumentError", message, &[])));
         }
+        let version = WorkflowVersion::clone(&version);
         Ok(Ok(Code { workflow_sid: Some(workflow.sid), version }))
     }
 }

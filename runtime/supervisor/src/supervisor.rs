@@ -21,6 +21,7 @@ use crate::output::LogSizes;
 use crate::span_socket::SpanSocket;
 use crate::spawn::first_launch;
 use crate::spawner::Spawner;
+use crate::versions::Versions;
 use crate::{Error, inspect, launch_dir, timers};
 
 /// How many processes may run at once; further launches wait for one to end.
@@ -102,6 +103,7 @@ pub(crate) struct Shared {
     pub(crate) fork_servers: ForkServers,
     pub(crate) span_socket: SpanSocket,
     pub(crate) log_sizes: LogSizes,
+    pub(crate) versions: Versions,
     pub(crate) memories: Memories,
     pub(crate) process_slots: Semaphore,
     pub(crate) is_stopping: watch::Sender<bool>,
@@ -136,6 +138,7 @@ impl Supervisor {
                 orphans,
                 span_socket,
                 log_sizes: LogSizes::default(),
+                versions: Versions::default(),
                 memories,
                 process_slots: Semaphore::new(PROCESSES_MAX),
                 is_stopping: watch::Sender::new(false),
@@ -228,6 +231,7 @@ impl Supervisor {
             VersionChoice::Stored(sid) => sid,
             VersionChoice::New(version) => {
                 let sid = version.sid.clone();
+                self.shared.versions.keep(&Arc::new(version.as_ref().clone()));
                 batch.writes.push(Write::Version(version));
                 sid
             }
@@ -245,8 +249,7 @@ impl Supervisor {
         // Accepted and launched in one commit: nobody could see the moment between.
         let transition = first_launch(&accepted, now)?;
         batch.writes.extend(writes_of(&transition));
-        self.shared.store.commit(batch).await?;
-        self.perform(&transition);
+        self.commit_start(batch, &transition).await?;
         Ok(transition.play)
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hero_core::answer;
 use hero_schema::name::NAME_CHARS_MAX;
-use hero_schema::rpc::{PlayStart, WorkflowDetail, WorkflowGet};
+use hero_schema::rpc::PlayStart;
 use hero_schema::{
     ErrorKind, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, WorkflowSid,
 };
@@ -53,13 +53,14 @@ struct Code {
 async fn code_of(service: &Service, params: &PlayStart) -> Result<Code, RpcError> {
     match (&params.workflow_sid, &params.file) {
         (Some(workflow), None) => {
-            let asked = WorkflowGet { workflow: workflow.clone() };
-            let WorkflowDetail { workflow, version } = workflow_get::run(service, asked).await?;
+            let workflow = workflow_get::find(service, workflow).await?;
+            let version = service.supervisor.version(&workflow.current_version_sid).await;
+            let version = version.map_err(errors::of_supervisor)?;
             Ok(Code {
                 workflow_sid: Some(workflow.sid),
-                version: VersionChoice::Stored(version.sid),
-                flow: version.bundle.flow,
-                signature: version.signature,
+                version: VersionChoice::Stored(workflow.current_version_sid),
+                flow: version.bundle.flow.clone(),
+                signature: version.signature.clone(),
             })
         }
         (None, Some(file)) => {
