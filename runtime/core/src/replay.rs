@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_path_lies_under_the_step_that_it_begins_with() {
-        let lies = |path| lies_under("main/outer:aaaaaaaa", path);
+        let lies = |path: &str| lies_under("main/outer:aaaaaaaa", path);
         assert!(
             ["", "/inner:bbbbbbbb", "[0]"]
                 .into_iter()
