@@ -13,7 +13,7 @@ use hero_schema::{PlayRecord, PlaySid, PlayStatus, SpanStatus, Timestamp, Workfl
 use hero_store::{Batch, PageQuery, PlayQuery, SledStore, Store, Write};
 
 const STEPS: usize = 2;
-const PLAYS_AT_ONCE: usize = 64;
+const PLAYS_AT_ONCE: usize = 8;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

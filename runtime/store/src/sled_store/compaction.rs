@@ -47,6 +47,9 @@ const PAUSE: Duration = Duration::from_secs(120);
 /// How many pairs are read at once.
 const CHUNK_PAIRS: usize = 256;
 
+/// How many keys are copied at once: what sled replaces on the way stays in memory until the batch ends.
+const BATCH_KEYS: usize = 64;
+
 /// While more keys than this were changed, they are copied before writers have to wait.
 const CHANGED_MAX: usize = 200;
 const ROUNDS_MAX: usize = 8;
@@ -220,6 +223,8 @@ impl Compaction<'_> {
             next.copy(self.take_changed())?;
         }
         sync_opened(&next_dir)?;
+        // What is exchanged must be certain to be there.
+        sync_dir(dir)?;
         next.layers.sync()?;
         let _alone = self.alone();
         next.copy(self.take_changed())?;
@@ -287,16 +292,21 @@ impl<'a> Next<'a> {
 
     /// Copies what these keys have now.
     fn copy(&mut self, changed: BTreeSet<Vec<u8>>) -> Result<(), Error> {
+        let changed: Vec<_> = changed.into_iter().collect();
+        changed.chunks(BATCH_KEYS).try_for_each(|keys| self.copy_some(keys))
+    }
+
+    fn copy_some(&mut self, changed: &[Vec<u8>]) -> Result<(), Error> {
         let mut batch = sled::Batch::default();
         for key in changed {
-            let value = self.old.get(&key)?;
-            let old = self.layers.old(&key, value.is_none())?;
-            self.sums.whole.exchange(&key, old.value(), value.as_deref());
+            let value = self.old.get(key)?;
+            let old = self.layers.old(key, value.is_none())?;
+            self.sums.whole.exchange(key, old.value(), value.as_deref());
             let fresh = old.replacement(value);
-            self.sums.digests.exchange(&key, old.fresh.as_deref(), fresh.as_deref());
+            self.sums.digests.exchange(key, old.fresh.as_deref(), fresh.as_deref());
             match fresh {
-                Some(packed) => batch.insert(key, packed),
-                None => batch.remove(key),
+                Some(packed) => batch.insert(key.as_slice(), packed),
+                None => batch.remove(key.as_slice()),
             }
         }
         self.layers.apply(batch)
