@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, TryLockError};
+use std::thread::{self, ThreadId};
 
 use pyo3::exceptions::PyConnectionError;
 use pyo3::prelude::*;
@@ -16,9 +17,16 @@ use serde_json::value::RawValue;
 
 use crate::lifeline;
 
+/// How much is held back before it is written, in bytes: about what the socket takes at once.
+const HELD_BYTES_MAX: usize = 64 * 1024;
+
 /// One connection for the life of the process.
+///
+/// What need not be told at once (that a step was replayed) is held back and goes out with whatever
+/// follows, so that a flow that comes back to where it stood does not make a system call for each step.
 #[pyclass(frozen)]
 pub(crate) struct Channel {
+    home: ThreadId,
     outgoing: Mutex<Outgoing>,
     incoming: Mutex<Incoming>,
     has_news: Condvar,
@@ -27,6 +35,26 @@ pub(crate) struct Channel {
 struct Outgoing {
     socket: UnixStream,
     next_seq: u64,
+    /// Lines that are to be written.
+    held: Vec<u8>,
+}
+
+impl Outgoing {
+    fn hold(&mut self, event_json: &str) -> u64 {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        write!(self.held, "{{\"seq\":{seq},\"event\":").expect("memory takes all");
+        self.held.extend_from_slice(event_json.as_bytes());
+        self.held.extend_from_slice(b"}\n");
+        seq
+    }
+
+    fn write_held(&mut self) -> std::io::Result<()> {
+        let written = self.socket.write_all(&self.held);
+        self.held.clear();
+        self.held.shrink_to(4 * HELD_BYTES_MAX);
+        written
+    }
 }
 
 struct Incoming {
@@ -57,15 +85,45 @@ impl Channel {
         let socket = UnixStream::connect(socket_path).map_err(failed)?;
         let reader = BufReader::new(socket.try_clone().map_err(failed)?);
         Ok(Self {
-            outgoing: Mutex::new(Outgoing { socket, next_seq: 0 }),
+            home: thread::current().id(),
+            outgoing: Mutex::new(Outgoing { socket, next_seq: 0, held: Vec::new() }),
             incoming: Mutex::new(Incoming { acks: HashMap::new(), reader: Some(reader) }),
             has_news: Condvar::new(),
         })
     }
 
-    /// Writes one event and returns its place. Does not wait for it to be acknowledged.
-    fn send(&self, py: Python<'_>, event_json: &str) -> u64 {
+    /// Writes one event, and all that is held back, and returns its place. Does not wait for it to be
+    /// acknowledged.
+    pub(crate) fn send(&self, py: Python<'_>, event_json: &str) -> u64 {
         py.detach(|| self.write(event_json))
+    }
+
+    /// Tells an event that may be heard later, and returns its place.
+    pub(crate) fn post(&self, py: Python<'_>, event_json: &str) -> u64 {
+        let hold = |mut outgoing: MutexGuard<'_, Outgoing>| {
+            (outgoing.hold(event_json), outgoing.held.len() >= HELD_BYTES_MAX)
+        };
+        let (seq, is_full) = match self.outgoing.try_lock() {
+            Ok(outgoing) => hold(outgoing),
+            // Another thread writes, for as long as the supervisor takes to read.
+            Err(TryLockError::WouldBlock) => py.detach(|| hold(self.outgoing())),
+            Err(TryLockError::Poisoned(error)) => hold(error.into_inner()),
+        };
+        if is_full {
+            self.flush(py);
+        }
+        seq
+    }
+
+    /// Writes what is held back.
+    pub(crate) fn flush(&self, py: Python<'_>) {
+        py.detach(|| {
+            let mut outgoing = self.outgoing();
+            if !outgoing.held.is_empty() {
+                let written = outgoing.write_held();
+                self.check(outgoing, written);
+            }
+        });
     }
 
     /// Waits until the frame of this place is durable; returns the answer it brought, or None.
@@ -83,17 +141,29 @@ impl Channel {
 }
 
 impl Channel {
+    /// Whether this is the thread that connected.
+    pub(crate) fn is_at_home(&self) -> bool {
+        thread::current().id() == self.home
+    }
+
     fn write(&self, event_json: &str) -> u64 {
-        let mut outgoing = self.outgoing.lock().expect("no holder of this lock can panic");
-        let seq = outgoing.next_seq;
-        outgoing.next_seq += 1;
-        let line = format!("{{\"seq\":{seq},\"event\":{event_json}}}\n");
-        if let Err(error) = outgoing.socket.write_all(line.as_bytes()) {
+        let mut outgoing = self.outgoing();
+        let seq = outgoing.hold(event_json);
+        let written = outgoing.write_held();
+        self.check(outgoing, written);
+        seq
+    }
+
+    fn check(&self, outgoing: MutexGuard<'_, Outgoing>, written: std::io::Result<()>) {
+        if let Err(error) = written {
             // The supervisor may have said why before it hung up.
             drop(outgoing);
             self.read_until_the_end(&error.to_string());
         }
-        seq
+    }
+
+    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
+        self.outgoing.lock().expect("no holder of this lock can panic")
     }
 
     fn await_ack(&self, seq: u64) -> Option<String> {

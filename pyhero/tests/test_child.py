@@ -247,9 +247,9 @@ def test_many_threads_wait_for_acknowledgements_that_come_in_any_order(tmp_path:
 
 def test_a_memory_gives_text_and_knows_what_nobody_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "memory.json"
-    path.write_text('{"a": {"returned": 1.50}, "b": {"returned":null}, "c":{"raised":{}}}')
+    path.write_text('{"a": {"returned":1.50}, "b": {"returned":null}, "c":{"raised":{}}}')
     memory = _native.ReplayCache(str(path))
-    assert memory.take("a") == '{"returned": 1.50}'
+    assert memory.take("a") == '{"returned":1.50}'
     assert memory.take("missing") is None
     assert (memory.n_left(), memory.left_over()) == (2, ["b", "c"])
     assert (_native.ReplayCache().n_left(), _native.ReplayCache(None).take("a")) == (0, None)

@@ -282,8 +282,16 @@ impl Reader<'_> {
     }
 }
 
-fn write_string(out: &mut String, text: &str) {
+/// Writes text as a canonical JSON string.
+pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
+    // Without a way out the loop looks at many bytes at once.
+    let is_escaped = |byte| byte < b' ' || byte == b'"' || byte == b'\\';
+    if !text.bytes().fold(false, |found, byte| found | is_escaped(byte)) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -300,9 +308,9 @@ fn write_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Lays out a float as Python's `repr` does: with a point from 1e-4 up to 1e16, else with an exponent
-/// of at least two digits.
-fn write_float(out: &mut String, value: f64) {
+/// Lays out a finite float as Python's `repr` does: with a point from 1e-4 up to 1e16, else with an
+/// exponent of at least two digits.
+pub fn write_float(out: &mut String, value: f64) {
     let (digits, exponent) = shortest_digits(value.abs());
     let (first, rest) = digits.split_at(1);
     if value.is_sign_negative() {

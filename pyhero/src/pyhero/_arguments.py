@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from typing import TYPE_CHECKING, Any
 
+from . import _native
 from ._codec import Misfit, codec_for, dumps
 from ._errors import ArgumentError, DefinitionError
 
@@ -32,6 +34,19 @@ class Parameters:
         hints = type_hints(function)
         self.codecs = {name: codec_for(hints.get(name, Any)) for name in self.signature.parameters}
         self.returns = codec_for(hints.get("return", Any))
+
+    @functools.cached_property
+    def native(self) -> _native.Signature | None:
+        """What recognises a call where nothing about it is unusual; None where a parameter is."""
+        described = []
+        for name, parameter in self.signature.parameters.items():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                return None
+            can_be_positional = parameter.kind is not parameter.KEYWORD_ONLY
+            can_be_named = parameter.kind is not parameter.POSITIONAL_ONLY
+            default = () if parameter.default is parameter.empty else (parameter.default,)
+            described.append((name, self.codecs[name].plain_form, can_be_positional, can_be_named, default))
+        return _native.Signature(described)
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         """The arguments as a JSON object by name, defaults applied: `f(1)` and `f(x=1)` are one call."""

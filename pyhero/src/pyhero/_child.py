@@ -224,6 +224,8 @@ def _except_hook(args: threading.ExceptHookArgs, /) -> None:
 
 
 def _flush() -> None:
+    if _play.running is not None:
+        _play.running.journal.flush()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()

@@ -34,6 +34,7 @@ class Flow(Generic[P, R]):
         function: The function that was decorated.
         given_name: The `name=` of the decorator, or None.
         options: What else was said there.
+        recognizer: The play in which it was called last, and what recognises its calls there.
         is_async: Whether calling it gives a coroutine.
     """
 
@@ -44,6 +45,7 @@ class Flow(Generic[P, R]):
         self.given_name = name
         self.options = options
         self.is_async = is_coroutine_function(function)
+        self.recognizer: tuple[object, _native.Recognizer | None] = (None, None)
         _current_names().claim(self)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -103,6 +103,11 @@ class MemoryJournal:
                 self._answers[seq] = self._answer(event)
         return seq
 
+    post = send
+
+    def flush(self) -> None:
+        """Nothing is held back here."""
+
     def wait(self, seq: int, /) -> str | None:
         """The answer to the event of this place."""
         if self._is_abandoned and self.moments:

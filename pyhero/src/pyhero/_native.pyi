@@ -1,13 +1,19 @@
 """The native half; see `pyhero/rust`. Nothing outside this package imports it."""
 
-from typing import final
+from collections.abc import Callable
+from typing import Any, final
 
 __all__ = [
     "PROTOCOL",
     "CallFailed",
     "Channel",
     "Client",
+    "Occurrences",
+    "PlainForm",
+    "Recognized",
+    "Recognizer",
     "ReplayCache",
+    "Signature",
     "canonical_json",
     "check_answer",
     "check_schema",
@@ -17,7 +23,9 @@ __all__ = [
     "match_prefill",
     "resume_id",
     "sha1_hex",
+    "span_start",
     "step_key",
+    "step_output",
     "step_path",
 ]
 
@@ -34,6 +42,73 @@ def match_prefill(entries_json: str, name: str) -> tuple[str, str] | None: ...
 def die_with_the_parent() -> None: ...
 def check_schema(schema_json: str) -> str | None: ...
 def check_answer(schema_json: str | None, payload_json: str) -> str | None: ...
+def span_start(
+    span_id: str,
+    parent_id: str | None,
+    name: str,
+    kind: str,
+    *,
+    step_key: str | None = None,
+    arguments: str | None = None,
+    source_file: str | None = None,
+    source_line: int | None = None,
+    replayed: bool = False,
+) -> str: ...
+def step_output(
+    key: str,
+    parent_path: str,
+    name: str,
+    arguments: str,
+    source_hash: str,
+    span_id: str,
+    outcome: str,
+    *,
+    compensable: bool = False,
+    plan: bool = False,
+) -> str: ...
+
+@final
+class PlainForm:
+    def __new__(cls, described: str) -> PlainForm: ...
+    def returned(self, value: object) -> str | None: ...
+    def open(self, outcome: str) -> Any: ...
+
+@final
+class Signature:
+    def __new__(cls, parameters: list[tuple[str, str, bool, bool, tuple[Any, ...]]]) -> Signature: ...
+    def arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None: ...
+
+@final
+class Occurrences:
+    def __new__(cls) -> Occurrences: ...
+    def next_call(self, key: str) -> int: ...
+    def next(self, kind: str, what: str) -> int: ...
+    def branch(self, index: int) -> Occurrences: ...
+
+@final
+class Recognized:
+    parent: Any
+    name: str
+    key: str
+    path: str
+    arguments: str
+    outcome: str | None
+
+@final
+class Recognizer:
+    def __new__(
+        cls,
+        version: str,
+        channel: Channel,
+        memory: ReplayCache,
+        name: str,
+        signature: Signature,
+        returns: str,
+        source: tuple[str, int] | None,
+        get_frame: Callable[[], object],
+        get_branch: Callable[[], object],
+    ) -> Recognizer: ...
+    def call(self, play: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
 
 @final
 class ReplayCache:
@@ -46,6 +121,8 @@ class ReplayCache:
 class Channel:
     def __new__(cls, socket_path: str) -> Channel: ...
     def send(self, event_json: str) -> int: ...
+    def post(self, event_json: str) -> int: ...
+    def flush(self) -> None: ...
     def wait(self, seq: int) -> str | None: ...
     def request(self, event_json: str) -> str | None: ...
 

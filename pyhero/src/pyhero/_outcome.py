@@ -36,6 +36,9 @@ def open_outcome(text: str, codec: Codec, original: BaseException | None = None)
     Args:
         original: The exception that the outcome was made of; None on replay.
     """
+    value = codec.plain.open(text)
+    if value is not NotImplemented:
+        return value
     outcome = json.loads(text)
     if "raised" not in outcome:
         return codec.decode(outcome["returned"])

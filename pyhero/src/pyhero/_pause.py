@@ -166,7 +166,7 @@ class Request:
     def _show(self, *, replayed: bool) -> str:
         span_id = self.id[:16]
         event = _wire.span_start(span_id, self.frame.span_id, self.name, "pause", replayed=replayed)
-        self.play.journal.send(event)
+        (self.play.journal.post if replayed else self.play.journal.send)(event)
         return span_id
 
     def ask(

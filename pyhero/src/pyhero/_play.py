@@ -9,11 +9,10 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import Counter
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from . import _wire
+from . import _native, _wire
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -33,6 +32,14 @@ class Journal(Protocol):
 
     def send(self, event_json: str, /) -> int:
         """Reports an event and returns its place."""
+        ...
+
+    def post(self, event_json: str, /) -> int:
+        """As `send`, for what may be heard later."""
+        ...
+
+    def flush(self) -> None:
+        """Lets all be heard."""
         ...
 
     def wait(self, seq: int, /) -> str | None:
@@ -87,27 +94,6 @@ class Branch:
         return branch is self
 
 
-class Occurrences:
-    """Counts equal calls, pauses and blocks under one parent, whatever thread they come from."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str]] = Counter()
-        self._branches: dict[int, Occurrences] = {}
-        self._lock = threading.Lock()
-
-    def next(self, kind: str, what: str) -> int:
-        """The number of this one, counted from 1."""
-        with self._lock:
-            self._counts[kind, what] += 1
-            return self._counts[kind, what]
-
-    def branch(self, index: int) -> Occurrences:
-        """The counters of a branch. Every fan-out of this call has the same ones, so that equal calls in the
-        first branch of two fan-outs are the first and the second and not one."""
-        with self._lock:
-            return self._branches.setdefault(index, Occurrences())
-
-
 class Frame:
     """An open call. A `flow.step` block is one too, with the path and the counters of the call around it,
     and so is a branch of a fan-out.
@@ -138,7 +124,7 @@ class Frame:
         span_id: str,
         path: str,
         step_key: str,
-        occurrences: Occurrences,
+        occurrences: _native.Occurrences,
     ) -> None:
         self.play = play
         self.parent = parent
@@ -160,7 +146,7 @@ class Frame:
     def aside(self, key: str = "") -> Frame:
         """A place beside what the call does: for what undoes the step of this key, else for a note of the
         launch. A play that is tried again takes over nothing from there; no name begins like it."""
-        occurrences = Occurrences()
+        occurrences = _native.Occurrences()
         return Frame(self.play, self, self.span_id, f"{self.path}/~{key}", key or self.step_key, occurrences)
 
     def branch(self, index: int) -> Frame:
@@ -273,7 +259,7 @@ running: Play | None = None
 """The play of this process."""
 
 current_frame: ContextVar[Frame | None] = ContextVar("current_frame", default=None)
-_branch: ContextVar[tuple[Play, Branch] | None] = ContextVar("_branch", default=None)
+known_branch: ContextVar[tuple[Play, Branch] | None] = ContextVar("known_branch", default=None)
 
 
 def frame_in(play: Play) -> Frame | None:
@@ -284,7 +270,7 @@ def frame_in(play: Play) -> Frame | None:
 
 def current_branch(play: Play) -> Branch:
     """The branch that this code runs in."""
-    known = _branch.get()
+    known = known_branch.get()
     parent = known[1] if known is not None and known[0] is play else play.main_branch
     owner, work = _current_owner()
     if parent.owner == owner:
@@ -293,7 +279,7 @@ def current_branch(play: Play) -> Branch:
         # Another piece of work in the same thread of a pool: it goes on from nothing that was there before.
         parent = parent.parent or play.main_branch
     branch = Branch(owner, work, parent)
-    _branch.set((play, branch))
+    known_branch.set((play, branch))
     return branch
 
 

@@ -33,6 +33,11 @@ class Nobody:
     def send(self, event_json: str, /) -> int:
         return 0
 
+    post = send
+
+    def flush(self) -> None:
+        pass
+
     def wait(self, seq: int, /) -> str | None:
         return None
 

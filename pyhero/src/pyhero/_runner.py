@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native, _play, _wire
 from ._durations import micros
-from ._play import Frame, Occurrences, Paused, Play
+from ._play import Frame, Paused, Play
 from ._step import canonical_arguments, encoded
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def run_root(play: Play, flow: Flow[Any, Any], inputs: Mapping[str, Json]) -> Js
     bound = flow.parameters.decode(inputs)
     arguments = canonical_arguments(flow, bound.args, bound.kwargs)
     key = _native.step_key(play.version, "", name, arguments, 1)
-    play.root = Frame(play, None, key[:16], name, key, Occurrences())
+    play.root = Frame(play, None, key[:16], name, key, _native.Occurrences())
     source = flow.source and flow.source.within(play.bundle_dir)
     play.journal.send(_wire.span_start(key[:16], None, name, "flow_root", arguments=arguments, source=source))
     if flow.options.timeout_seconds is not None:

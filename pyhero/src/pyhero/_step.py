@@ -11,7 +11,7 @@ from ._codec import Misfit, codec_for, dumps
 from ._durations import in_words, micros
 from ._errors import ArgumentError, DefinitionError, EncodeError, StepTimeout
 from ._options import PLAIN
-from ._play import Completed, Frame, Occurrences, Paused, Play
+from ._play import Completed, Frame, Paused, Play
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -31,8 +31,52 @@ def call(
     play: Play, flow: Flow[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], kind: SpanKind
 ) -> Any:
     """Calls a flow as a step. Which call it is, is settled here, also for one that is awaited later."""
+    if kind == "step":
+        known_in, recognizer = flow.recognizer
+        if known_in is not play:
+            recognizer = _recognizer(play, flow)
+        if recognizer is not None:
+            found = recognizer.call(play, args, kwargs)
+            if type(found) is _native.Recognized:
+                return _go_on(play, flow, args, kwargs, found)
+            if found is not NotImplemented:
+                return found
     arguments = canonical_arguments(flow, args, kwargs)
     return run(step_of(play, flow, arguments, kind), flow.function, args, kwargs, is_async=flow.is_async)
+
+
+def _recognizer(play: Play, flow: Flow[Any, Any]) -> _native.Recognizer | None:
+    """What takes the short way for plain calls of this flow, if there is one."""
+    recognizer = None
+    signature = flow.parameters.native
+    journal, memory = play.journal, play.steps
+    if (
+        signature is not None
+        and not flow.is_async
+        and isinstance(journal, _native.Channel)
+        and isinstance(memory, _native.ReplayCache)
+    ):
+        recognizer = _native.Recognizer(
+            play.version,
+            journal,
+            memory,
+            play.names.claim(flow),
+            signature,
+            flow.returns.plain_form,
+            flow.source and flow.source.within(play.bundle_dir),
+            _play.current_frame.get,
+            _play.known_branch.get,
+        )
+    flow.recognizer = (play, recognizer)
+    return recognizer
+
+
+def _go_on(play: Play, flow: Flow[Any, Any], args: Any, kwargs: Any, found: _native.Recognized) -> Any:
+    """What a call returns or raises that was recognised and shown, and has to be run or raised."""
+    step = Step(play, found.name, found.arguments, "step", flow.returns, flow.options, flow, found=found)
+    if found.outcome is not None:
+        return step.opened(Ended(found.outcome))
+    return (_run_plain if flow.options.is_plain else _run)(step, flow.function, args, kwargs)
 
 
 def step_of(
@@ -66,6 +110,16 @@ def _run(step: Step, function: Callable[..., Any], args: Any, kwargs: Any) -> An
             time.sleep(act.seconds)
         act = _next_act(life, answer)
     return step.opened(act)
+
+
+def _run_plain(step: Step, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """The life of a step that is shown, and whose body is simply run: as `_run`, without asking for each
+    act."""
+    with Body(step, step.frame) as body:
+        body.returned(function(*args, **kwargs))
+    step.play.journal.request(step.output_event(body.ended.outcome))
+    step.note_completed(body.ended.outcome)
+    return step.opened(body.ended)
 
 
 async def _run_async(step: Step, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -153,6 +207,7 @@ class Step:
         options: Options = PLAIN,
         flow: Flow[Any, Any] | None = None,
         parent: Frame | None = None,
+        found: _native.Recognized | None = None,
     ) -> None:
         """Recognises the call.
 
@@ -165,14 +220,8 @@ class Step:
             options: What was said of it.
             flow: The flow that is called; None where it is none.
             parent: The call in which it stands. None is the one that this code runs in.
+            found: What is known of it already: it was recognised, and is not remembered.
         """
-        parent = parent or _play.frame_in(play)
-        if parent is None:
-            raise DefinitionError(
-                f"flow `{name}` is called while its file is being imported",
-                'put the call under `if __name__ == "__main__":`',
-            )
-        play.check_not_paused(parent)
         self.play = play
         self.name = name
         self.arguments = arguments
@@ -180,14 +229,28 @@ class Step:
         self.returns = returns
         self.options = options
         self.flow = flow
-        self.parent = parent
-        self.key = self._key()
-        path = _native.step_path(parent.path, name, self.key)
-        self.frame = Frame(play, parent, self.key[:16], path, self.key, Occurrences())
+        self.is_shown = found is not None
+        if found is not None:
+            self.parent, self.key, path = found.parent, found.key, found.path
+        else:
+            self.parent = self._parent(parent)
+            self.key = self._key()
+            path = _native.step_path(self.parent.path, name, self.key)
+        self.frame = Frame(play, self.parent, self.key[:16], path, self.key, _native.Occurrences())
+
+    def _parent(self, parent: Frame | None) -> Frame:
+        parent = parent or _play.frame_in(self.play)
+        if parent is None:
+            raise DefinitionError(
+                f"flow `{self.name}` is called while its file is being imported",
+                'put the call under `if __name__ == "__main__":`',
+            )
+        self.play.check_not_paused(parent)
+        return parent
 
     def _key(self) -> str:
         first = self._key_of(1)
-        n = self.parent.occurrences.next("call", first)
+        n = self.parent.occurrences.next_call(first)
         return first if n == 1 else self._key_of(n)
 
     def _key_of(self, occurrence: int) -> str:
@@ -203,6 +266,8 @@ class Step:
 
     def begin(self) -> str | None:
         """Opens the span; returns the outcome if an earlier launch ended this call."""
+        if self.is_shown:
+            return None
         outcome = self.play.steps.take(self.key)
         event = _wire.span_start(
             self.frame.span_id,
@@ -214,7 +279,9 @@ class Step:
             source=self._source(),
             replayed=outcome is not None,
         )
-        self.play.journal.send(event)
+        journal = self.play.journal
+        # What is run from here on is to be seen at once.
+        (journal.post if outcome is not None and self.play.is_replaying else journal.send)(event)
         return outcome
 
     def _source(self) -> Source | None:
@@ -228,8 +295,7 @@ class Step:
             return Ended(remembered)
         ended = yield from self.ended()
         yield Remember(self.output_event(ended.outcome))
-        if self._is_compensable:
-            self._note_completed(ended.outcome)
+        self.note_completed(ended.outcome)
         return ended
 
     def ended(self) -> Life:
@@ -240,7 +306,10 @@ class Step:
 
         return (yield from guarded(self))
 
-    def _note_completed(self, outcome: str) -> None:
+    def note_completed(self, outcome: str) -> None:
+        """Notes that there is something to undo, if there is."""
+        if not self._is_compensable:
+            return
         payload = json.loads(outcome)
         if "returned" in payload:
             self.play.completed.append(Completed(self.key, self.name, dumps(payload["returned"])))
@@ -256,7 +325,7 @@ class Step:
             key=self.key,
             parent_path=self.parent.path,
             name=self.name,
-            arguments_hash=_native.sha1_hex(self.arguments),
+            arguments=self.arguments,
             source_hash=self.flow.source_hash if self.flow else "",
             span_id=self.frame.span_id,
             outcome=outcome,
@@ -304,7 +373,9 @@ class Body:
 
     def returned(self, value: object) -> None:
         """The body returned."""
-        self.ended = Ended(_outcome.returned(encoded(self._step.returns, self._step.name, value)))
+        step = self._step
+        outcome = step.returns.plain.returned(value)
+        self.ended = Ended(outcome or _outcome.returned(encoded(step.returns, step.name, value)))
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         _play.current_frame.reset(self._token)
@@ -328,6 +399,10 @@ class Body:
 
 def canonical_arguments(flow: Flow[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """The arguments of a call as canonical JSON. Raises `ArgumentError`."""
+    native = flow.parameters.native
+    known = native and native.arguments(args, kwargs)
+    if known is not None:
+        return known
     try:
         return _native.canonical_json(flow.parameters.encode(args, kwargs))
     except ValueError as error:

@@ -9,6 +9,7 @@ import os
 import time
 from typing import Literal, NamedTuple
 
+from . import _native
 from ._codec import dumps
 
 SpanKind = Literal["flow_root", "step", "rpc", "subflow", "pause", "other"]
@@ -56,18 +57,17 @@ def span_start(
     replayed: bool = False,
 ) -> str:
     """A span begins; a replayed one is over at once."""
-    fields: dict[str, object] = {
-        "span_id": span_id,
-        "parent_id": parent_id,
-        "name": name,
-        "kind": kind,
-        "step_key": step_key,
-        "at": now_micros(),
-        "source_file": source and source.file,
-        "source_line": source and source.line,
-        "replayed": replayed or None,
-    }
-    return _event("span_start", fields, arguments=arguments)
+    return _native.span_start(
+        span_id,
+        parent_id,
+        name,
+        kind,
+        step_key=step_key,
+        arguments=arguments,
+        source_file=source and source.file,
+        source_line=source and source.line,
+        replayed=replayed,
+    )
 
 
 def span_end(span_id: str, status: str, error: str | None = None) -> str:
@@ -85,31 +85,8 @@ def span_tag(span_id: str, tags: dict[str, object]) -> str:
     return _event("span_tag", {"span_id": span_id, "tags": tags})
 
 
-def step_output(
-    key: str,
-    parent_path: str,
-    name: str,
-    arguments_hash: str,
-    source_hash: str,
-    span_id: str,
-    outcome: str,
-    *,
-    compensable: bool = False,
-    plan: bool = False,
-) -> str:
-    """A step has ended. *outcome* is JSON text."""
-    fields: dict[str, object] = {
-        "key": key,
-        "parent_path": parent_path,
-        "name": name,
-        "arguments_hash": arguments_hash,
-        "source_hash": source_hash,
-        "span_id": span_id,
-        "at": now_micros(),
-        "compensable": compensable or None,
-        "plan": plan or None,
-    }
-    return _event("step_output", fields, outcome=outcome)
+step_output = _native.step_output
+"""A step has ended. *arguments* and *outcome* are JSON text."""
 
 
 def step_deadline(timeout_micros: int, step_output_event: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import TYPE_CHECKING, Any, Union
+
+from .. import _native
 
 if TYPE_CHECKING:
     from .schemas import Schemas
@@ -34,7 +37,19 @@ class Misfit(Exception):
 
 
 class Codec:
-    """Encodes the values of one annotation."""
+    """Encodes the values of one annotation.
+
+    Attributes:
+        plain_form: What it takes and gives, where that is JSON and nothing more (`pyhero/rust/form.rs`);
+            else empty.
+    """
+
+    plain_form = ""
+
+    @functools.cached_property
+    def plain(self) -> _native.PlainForm:
+        """Does what this codec does, sooner, with values that are nothing unusual."""
+        return _native.PlainForm(self.plain_form)
 
     def encode(self, value: object) -> Json:
         """The JSON form of a value, made of new containers. Raises `Misfit`."""

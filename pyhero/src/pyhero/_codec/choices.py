@@ -17,6 +17,7 @@ class Optional(Codec):
 
     def __init__(self, inner: Codec) -> None:
         self.inner = inner
+        self.plain_form = inner.plain_form and f"?{inner.plain_form}"
 
     def encode(self, value: object) -> Json:
         return None if value is None else self.inner.encode(value)

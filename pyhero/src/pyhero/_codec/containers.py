@@ -53,6 +53,9 @@ class Many(Codec):
         self.accepts = accepts
         self.build = build
         self.is_set = is_set
+        self.plain_form = (
+            item.plain_form and f"[{item.plain_form}" if build is list and accepts == (list,) else ""
+        )
 
     def encode(self, value: object) -> Json:
         if not isinstance(value, self.accepts) or not isinstance(value, Iterable):
@@ -109,6 +112,7 @@ class Dict(Codec):
         self.key = key
         self.item = item
         self.has_text_keys = key.schema(_no_schemas()).get("type") == "string"
+        self.plain_form = item.plain_form and f"{{{item.plain_form}" if isinstance(key, Text) else ""
 
     def encode(self, value: object) -> Json:
         if not isinstance(value, Mapping):

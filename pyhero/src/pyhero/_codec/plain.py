@@ -18,6 +18,8 @@ INT_BITS_MAX = 14_000
 class Plain(Codec):
     """Any JSON value: for `Any`, `object` and where there is no annotation. A tuple becomes a list."""
 
+    plain_form = "any"
+
     def encode(self, value: object) -> Json:
         if value is None or value is True or value is False:
             return value
@@ -96,6 +98,8 @@ def checked_float(value: float) -> float:
 class NoneCodec(Codec):
     """`None`."""
 
+    plain_form = "null"
+
     def encode(self, value: object) -> Json:
         if value is not None:
             raise wanted(value, "None")
@@ -111,6 +115,8 @@ class NoneCodec(Codec):
 class Bool(Codec):
     """`bool`."""
 
+    plain_form = "bool"
+
     def encode(self, value: object) -> Json:
         if not isinstance(value, bool):
             raise wanted(value, "bool")
@@ -125,6 +131,8 @@ class Bool(Codec):
 
 class Int(Codec):
     """`int`. A subclass such as `bool` becomes a plain integer; JSON's `1.0` is the integer 1."""
+
+    plain_form = "int"
 
     def encode(self, value: object) -> Json:
         if not isinstance(value, int):
@@ -142,6 +150,8 @@ class Int(Codec):
 
 class Float(Codec):
     """`float`. As in the type system an integer will do; it becomes a float where that loses nothing."""
+
+    plain_form = "float"
 
     def encode(self, value: object) -> Json:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -167,6 +177,8 @@ def _exact_float(value: float) -> float:
 
 class Text(Codec):
     """`str`. A subclass becomes a plain string."""
+
+    plain_form = "str"
 
     def encode(self, value: object) -> Json:
         if not isinstance(value, str):
