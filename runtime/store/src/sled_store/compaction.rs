@@ -25,8 +25,9 @@ use super::sums::{self, Sums};
 use super::{Core, io_error, space};
 use crate::{Error, keys};
 
-/// A sled of this length is not worth it.
+/// A sled of this length is not worth it, nor one of this part of the pack, which is written anew.
 const SLED_BYTES_MIN: u64 = 3 << 20;
+const SLED_PART_MIN: u64 = 8;
 
 /// However busy everybody is, sled's file is packed once it is longer than the pack, and than the first
 /// of these; a pack of any length lets it grow to the second: opening reads all of it.
