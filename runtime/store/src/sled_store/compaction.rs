@@ -167,8 +167,8 @@ fn is_worth_it(core: &Core) -> Result<bool, Error> {
     let state = core.state();
     let unneeded_bytes = packed_bytes.saturating_sub(state.sums.whole.n_bytes);
     let is_idle = state.last_change.elapsed() >= IDLE;
-    let has_much =
-        sled_bytes > SLED_BYTES_MIN || unneeded_bytes > UNNEEDED_BYTES_MIN.max(packed_bytes / 4);
+    let has_much = sled_bytes > SLED_BYTES_MIN.max(pack_bytes / SLED_PART_MIN)
+        || unneeded_bytes > UNNEEDED_BYTES_MIN.max(packed_bytes / 4);
     Ok(state.stopped.is_none()
         && (is_idle && has_much
             || sled_bytes > pack_bytes.clamp(SLED_BYTES_BUSY.0, SLED_BYTES_BUSY.1)))
