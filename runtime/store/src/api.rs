@@ -34,8 +34,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Queues a batch that nobody waits for (spans, log lines).
     ///
-    /// It is stored in order, at the latest with the next commit, and then durable with it. A crash
-    /// before that loses all of it. A refusal is logged and has no other effect.
+    /// It is stored in order, with the next commit and then durable with it, or soon by itself. A
+    /// crash before that loses all of it. A refusal is logged and has no other effect.
     fn post(&self, batch: Batch);
 
     /// A play; None where there is none.

@@ -4,8 +4,9 @@
 //! durable and only then answers. While it does so the next group gathers: the busier the store, the
 //! more batches share one flush. It needs no async runtime.
 
+mod queue;
+
 use std::collections::HashSet;
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
@@ -14,26 +15,15 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::plan::{Group, KnownPlays};
 use crate::{Batch, Engine, Error, Write};
-
-/// How many batches are taken together. More would make the first of them wait for too long.
-const GROUP_BATCHES_MAX: usize = 1024;
+use queue::{Job, Queue, Reply};
 
 /// The engine, shared with the readers; None once it was closed.
 pub(crate) type Shared<E> = Arc<RwLock<Option<E>>>;
 
-/// What the writing thread is asked to do.
-enum Job {
-    Commit(Batch, Reply),
-    Post(Batch),
-    Close(Reply),
-}
-
-type Reply = oneshot::Sender<Result<(), Error>>;
-
 /// The writing thread, as those see it who queue something. Dropped, it finishes what is queued,
 /// lets go of the engine and is gone.
 pub(crate) struct Committer {
-    queue: Option<Sender<Job>>,
+    queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -43,11 +33,15 @@ impl Committer {
         engine: Shared<E>,
         news: broadcast::Sender<PlaySid>,
     ) -> std::io::Result<Self> {
-        let (queue, jobs) = mpsc::channel();
+        let queue = Arc::new(Queue::default());
+        let jobs = queue.clone();
         let mut worker = Worker { engine, news, known: KnownPlays::default(), stopped: None };
-        let thread =
-            thread::Builder::new().name("store".into()).spawn(move || worker.run(&jobs))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        let work = move || {
+            let _over = queue::Over(&jobs);
+            worker.run(&jobs);
+        };
+        let thread = thread::Builder::new().name("store".into()).spawn(work)?;
+        Ok(Self { queue, thread: Some(thread) })
     }
 
     /// Returns once the batch is durable, or refused.
@@ -57,7 +51,9 @@ impl Committer {
 
     /// Queues a batch.
     pub(crate) fn post(&self, batch: Batch) {
-        self.send(Job::Post(batch));
+        if self.queue.send(Job::Post(batch)).is_err() {
+            tracing::warn!("what was posted after the store was closed is lost");
+        }
     }
 
     /// Returns once everything queued is durable and the engine is gone.
@@ -67,24 +63,15 @@ impl Committer {
 
     async fn ask(&self, job: impl FnOnce(Reply) -> Job) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
-        self.send(job(reply));
         // A job that nobody takes any more drops its reply.
+        let _ = self.queue.send(job(reply));
         answer.await.unwrap_or(Err(Error::Closed))
-    }
-
-    fn send(&self, job: Job) {
-        if let Some(queue) = &self.queue
-            && let Err(unsent) = queue.send(job)
-            && matches!(unsent.0, Job::Post(_))
-        {
-            tracing::warn!("what was posted after the store was closed is lost");
-        }
     }
 }
 
 impl Drop for Committer {
     fn drop(&mut self) {
-        self.queue = None;
+        self.queue.end();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -103,12 +90,11 @@ struct Worker<E> {
 }
 
 impl<E: Engine> Worker<E> {
-    fn run(&mut self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
+    fn run(&mut self, queue: &Queue) {
+        while let Some(jobs) = queue.take() {
             let mut waiting = Waiting::default();
-            let mut batches = Vec::new();
-            let queued = std::iter::once(first).chain(jobs.try_iter()).take(GROUP_BATCHES_MAX);
-            for job in queued {
+            let mut batches = Vec::with_capacity(jobs.len());
+            for job in jobs {
                 match job {
                     Job::Commit(batch, reply) => batches.push((batch, Some(reply))),
                     Job::Post(batch) => batches.push((batch, None)),

@@ -3,11 +3,12 @@
 //! Batches that are flushed together are planned one after the other, each against what is stored
 //! and what those before it change. A batch that is refused leaves nothing behind.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 
 use hero_schema::{
-    LaunchNumber, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeRequest, Timestamp,
-    Workflow, WorkflowSid, WorkflowVersion,
+    LaunchNumber, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeRequest, Span, StepKey,
+    Timestamp, Workflow, WorkflowSid, WorkflowVersion,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,15 +20,59 @@ use crate::{Batch, Changes, Engine, Error, Fence, Write, keys};
 /// How many plays are remembered from one group to the next.
 const PLAYS_KNOWN_MAX: usize = 10_000;
 
+/// How many outcomes are remembered to be stored, of all plays together.
+const OUTCOMES_KNOWN_MAX: usize = 200_000;
+
 /// What is known of the plays that were written last, so that an outcome or a span costs no read of
 /// its play. Only the one thread that writes may hold it.
 #[derive(Default)]
-pub(crate) struct KnownPlays(HashMap<PlaySid, Known>);
+pub(crate) struct KnownPlays {
+    plays: HashMap<PlaySid, Known>,
+    fresh: FreshPlays,
+}
 
 impl KnownPlays {
     /// Forgets what was planned and not done.
     pub(crate) fn forget(&mut self) {
-        self.0.clear();
+        self.plays.clear();
+        self.fresh.forget();
+    }
+}
+
+/// The outcomes of the plays that began here and have not ended, by their hash: a step that is not
+/// among them has none, and need not be looked for. What is here need not be stored.
+#[derive(Default)]
+struct FreshPlays {
+    outcomes: HashMap<PlaySid, HashSet<u64>>,
+    n_outcomes: usize,
+    hasher: RandomState,
+}
+
+impl FreshPlays {
+    fn begin(&mut self, play: &PlaySid) {
+        self.outcomes.entry(play.clone()).or_default();
+    }
+
+    fn end(&mut self, play: &PlaySid) {
+        let n_forgotten = self.outcomes.remove(play).map_or(0, |outcomes| outcomes.len());
+        self.n_outcomes -= n_forgotten;
+    }
+
+    fn forget(&mut self) {
+        self.outcomes.clear();
+        self.n_outcomes = 0;
+    }
+
+    /// Notes an outcome; whether it was certainly not there before.
+    fn add(&mut self, play: &PlaySid, step: &StepKey) -> bool {
+        let Some(outcomes) = self.outcomes.get_mut(play) else { return false };
+        let is_new = outcomes.insert(self.hasher.hash_one(step));
+        self.n_outcomes += usize::from(is_new);
+        is_new
+    }
+
+    fn is_full(&self) -> bool {
+        self.n_outcomes > OUTCOMES_KNOWN_MAX || self.outcomes.len() > PLAYS_KNOWN_MAX
     }
 }
 
@@ -85,25 +130,55 @@ fn request_entries(play: &PlaySid, request: &ResumeRequest) -> impl Iterator<Ite
     std::iter::once(open).chain(expiry)
 }
 
+/// What is to happen to a key. What one group writes again and again is encoded once, at its end.
+enum Change<'a> {
+    Remove,
+    Put(Vec<u8>),
+    PutSpan(&'a Span),
+    PutTally(Tally),
+}
+
+impl Change<'_> {
+    /// The value that the key will have; None where it will have none.
+    fn value(&self, key: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Remove => None,
+            Self::Put(value) => Some(value.clone()),
+            Self::PutSpan(span) => Some(record::encode(key, span)),
+            Self::PutTally(tally) => Some(record::encode(key, tally)),
+        }
+    }
+
+    fn into_value(self, key: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Put(value) => Some(value),
+            other => other.value(key),
+        }
+    }
+}
+
 /// Batches that are applied together.
 pub(crate) struct Group<'a, E> {
     engine: &'a E,
     known: &'a mut KnownPlays,
-    changes: Changes,
+    changes: BTreeMap<Vec<u8>, Change<'a>>,
 }
 
 impl<'a, E: Engine> Group<'a, E> {
     pub(crate) fn new(engine: &'a E, known: &'a mut KnownPlays) -> Self {
         // Forgetting all is simple, and rare enough to cost nothing.
-        if known.0.len() > PLAYS_KNOWN_MAX {
-            known.0.clear();
+        if known.plays.len() > PLAYS_KNOWN_MAX {
+            known.plays.clear();
         }
-        Self { engine, known, changes: Changes::new() }
+        if known.fresh.is_full() {
+            known.fresh.forget();
+        }
+        Self { engine, known, changes: BTreeMap::new() }
     }
 
     /// Adds a batch, or refuses it.
-    pub(crate) fn add(&mut self, batch: &Batch) -> Result<(), Error> {
-        let mut draft = Draft { group: self, changes: Changes::new(), known: HashMap::new() };
+    pub(crate) fn add(&mut self, batch: &'a Batch) -> Result<(), Error> {
+        let mut draft = Draft { group: self, changes: BTreeMap::new(), known: HashMap::new() };
         if let Some(fence) = &batch.fence {
             draft.check_fence(fence)?;
         }
@@ -113,24 +188,29 @@ impl<'a, E: Engine> Group<'a, E> {
         draft.keep_tallies();
         let Draft { changes, known, .. } = draft;
         self.changes.extend(changes);
-        self.known.0.extend(known);
+        self.known.plays.extend(known);
         Ok(())
     }
 
     /// What all added batches come to.
     pub(crate) fn into_changes(self) -> Changes {
-        self.changes
+        let changes = self.changes.into_iter();
+        let encoded = changes.map(|(key, change)| {
+            let value = change.into_value(&key);
+            (key, value)
+        });
+        encoded.collect()
     }
 }
 
 /// One batch while it may still be refused.
 struct Draft<'g, 'a, E> {
-    group: &'g Group<'a, E>,
-    changes: Changes,
+    group: &'g mut Group<'a, E>,
+    changes: BTreeMap<Vec<u8>, Change<'a>>,
     known: HashMap<PlaySid, Known>,
 }
 
-impl<E: Engine> Draft<'_, '_, E> {
+impl<'a, E: Engine> Draft<'_, 'a, E> {
     fn check_fence(&mut self, fence: &Fence) -> Result<(), Error> {
         let Some(head) = &self.known(&fence.play)?.play else {
             return Err(conflict(&keys::play(&fence.play)));
@@ -145,13 +225,14 @@ impl<E: Engine> Draft<'_, '_, E> {
         Ok(())
     }
 
-    fn write(&mut self, write: &Write) -> Result<(), Error> {
+    fn write(&mut self, write: &'a Write) -> Result<(), Error> {
         match write {
             Write::Play(play) => self.write_play(play),
             Write::Request(play, request) => self.write_request(play, request),
             Write::Outcome(play, outcome) => self.write_outcome(play, outcome),
             Write::Span(play, span) => {
-                self.put(keys::span(play, span.launch, span.seq), span);
+                let key = keys::span(play, span.launch, span.seq);
+                self.changes.insert(key, Change::PutSpan(span));
                 Ok(())
             }
             Write::Log(play, line) => {
@@ -174,7 +255,10 @@ impl<E: Engine> Draft<'_, '_, E> {
             self.remove(stored.entries(&play.sid));
             if stored.status.is_ended() != head.status.is_ended() {
                 self.relist_requests(&play.sid, head.status)?;
+                self.group.known.fresh.end(&play.sid);
             }
+        } else if self.known(&play.sid)?.tally.n_outcomes == 0 {
+            self.group.known.fresh.begin(&play.sid);
         }
         self.list(head.entries(&play.sid));
         self.put(key, play);
@@ -200,7 +284,7 @@ impl<E: Engine> Draft<'_, '_, E> {
         let old = old.as_deref().map_or(0, record::checksum_of);
         let sum = |sum: u32| sum.wrapping_sub(old).wrapping_add(record::checksum_of(&value));
         tally.requests_sum = tally.requests_sum.map(sum);
-        self.changes.insert(key, Some(value));
+        self.changes.insert(key, Change::Put(value));
         Ok(())
     }
 
@@ -216,7 +300,7 @@ impl<E: Engine> Draft<'_, '_, E> {
             stored.into_iter().map(|(key, value)| (key, value.ok())).collect();
         for changes in [&self.group.changes, &self.changes] {
             let changed = changes.range(keys.clone());
-            latest.extend(changed.map(|(key, value)| (key.clone(), value.clone())));
+            latest.extend(changed.map(|(key, change)| (key.clone(), change.value(key))));
         }
         for (key, value) in latest {
             // A damaged one is named by whoever reads it; it must not keep the play from ending.
@@ -256,7 +340,8 @@ impl<E: Engine> Draft<'_, '_, E> {
 
     fn write_outcome(&mut self, play: &PlaySid, outcome: &OutcomeRecord) -> Result<(), Error> {
         let key = keys::outcome(play, &outcome.key);
-        if !self.has(&key)? {
+        let is_fresh = self.group.known.fresh.add(play, &outcome.key);
+        if is_fresh || !self.has(&key)? {
             self.known(play)?.tally.n_outcomes += 1;
             self.put(key, outcome);
         }
@@ -279,7 +364,7 @@ impl<E: Engine> Draft<'_, '_, E> {
         }
         let key = keys::workflow(&workflow.sid);
         if let Some(stored) = self.read::<Workflow>(&key)? {
-            self.changes.insert(keys::workflow_name(&stored.name), None);
+            self.changes.insert(keys::workflow_name(&stored.name), Change::Remove);
         }
         self.put(name, &workflow.sid);
         self.put(key, workflow);
@@ -288,22 +373,18 @@ impl<E: Engine> Draft<'_, '_, E> {
 
     /// Stores the tallies that this batch has changed.
     fn keep_tallies(&mut self) {
-        let mut changed = Vec::new();
         for (play, known) in &mut self.known {
             if known.tally != known.stored_tally {
                 known.stored_tally = known.tally;
-                changed.push((keys::tally(play), known.tally));
+                self.changes.insert(keys::tally(play), Change::PutTally(known.tally));
             }
-        }
-        for (key, tally) in changed {
-            self.put(key, &tally);
         }
     }
 
     /// What is known of a play, to look at or to change within this batch.
     fn known(&mut self, play: &PlaySid) -> Result<&mut Known, Error> {
         if !self.known.contains_key(play) {
-            let known = match self.group.known.0.get(play) {
+            let known = match self.group.known.plays.get(play) {
                 Some(known) => known.clone(),
                 None => self.read_known(play)?,
             };
@@ -320,17 +401,17 @@ impl<E: Engine> Draft<'_, '_, E> {
 
     /// Puts something on lists.
     fn list(&mut self, entries: impl IntoIterator<Item = Vec<u8>>) {
-        self.changes.extend(entries.into_iter().map(|entry| (entry, Some(Vec::new()))));
+        self.changes.extend(entries.into_iter().map(|entry| (entry, Change::Put(Vec::new()))));
     }
 
     /// Takes something off lists, or away.
     fn remove(&mut self, keys: impl IntoIterator<Item = Vec<u8>>) {
-        self.changes.extend(keys.into_iter().map(|key| (key, None)));
+        self.changes.extend(keys.into_iter().map(|key| (key, Change::Remove)));
     }
 
     fn put(&mut self, key: Vec<u8>, record: &impl Serialize) {
         let value = record::encode(&key, record);
-        self.changes.insert(key, Some(value));
+        self.changes.insert(key, Change::Put(value));
     }
 
     fn read<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, Error> {
@@ -339,20 +420,20 @@ impl<E: Engine> Draft<'_, '_, E> {
 
     fn read_bytes(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         match self.pending(key) {
-            Some(pending) => Ok(pending.clone()),
+            Some(pending) => Ok(pending.value(key)),
             None => self.group.engine.get(key),
         }
     }
 
     fn has(&self, key: &[u8]) -> Result<bool, Error> {
         match self.pending(key) {
-            Some(pending) => Ok(pending.is_some()),
+            Some(pending) => Ok(!matches!(pending, Change::Remove)),
             None => self.group.engine.has(key),
         }
     }
 
     /// What this batch or one before it in the group does to a key.
-    fn pending(&self, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+    fn pending(&self, key: &[u8]) -> Option<&Change<'a>> {
         self.changes.get(key).or_else(|| self.group.changes.get(key))
     }
 }

@@ -94,8 +94,9 @@ struct Saving<'a> {
 
 impl Saving<'_> {
     fn save(&mut self, writes: Vec<Write>) -> Result<(), Error> {
+        let batch = Batch { fence: None, writes };
         let mut group = Group::new(self.engine, &mut self.known);
-        group.add(&Batch { fence: None, writes })?;
+        group.add(&batch)?;
         self.engine.apply(group.into_changes())
     }
 
