@@ -235,6 +235,9 @@ pub struct PlayPage {
     pub items: Vec<PlaySummary>,
     /// Hand this back for the next page; None at the end.
     pub next_cursor: Option<String>,
+    /// What belongs on this page and cannot be read: which record, and how that shows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
 }
 
 /// A play in a list.
@@ -419,6 +422,9 @@ pub struct InboxPage {
     pub items: Vec<InboxItem>,
     /// Hand this back for the next page; None at the end.
     pub next_cursor: Option<String>,
+    /// What belongs on this page and cannot be read: which record, and how that shows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<String>,
 }
 
 /// An open request and the play that asks it.

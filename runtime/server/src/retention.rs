@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hero_schema::{PlayRecord, PlayStatus, Timestamp};
-use hero_store::{PageQuery, PlayQuery, Store};
+use hero_schema::{PlayRecord, Timestamp};
+use hero_store::{PageQuery, Store};
 use hero_supervisor::{Error, Supervisor};
 
 /// How often it is looked for such plays; more often where they are kept for less than that.
@@ -27,7 +27,8 @@ pub(crate) async fn run(supervisor: Supervisor, store: Arc<dyn Store>, keep: Dur
     }
 }
 
-/// Looks at every play that has ended, once, and tells how many were removed.
+/// Goes through the plays that have ended, first ended first, as far as they are kept no longer; tells
+/// how many were removed.
 async fn sweep(
     supervisor: &Supervisor,
     store: &Arc<dyn Store>,
@@ -36,27 +37,23 @@ async fn sweep(
     let keep_micros = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
     let ended_before = Timestamp(store.now().0.saturating_sub(keep_micros));
     let mut n_removed = 0;
-    for status in PlayStatus::ALL.into_iter().filter(|status| status.is_ended()) {
-        let mut cursor = None;
-        loop {
-            let page = PageQuery { cursor, limit: STEP_PLAYS };
-            let query = PlayQuery { status: Some(status), page, ..PlayQuery::default() };
-            let found = store.plays(query).await?;
-            for play in found.items {
-                if play.ended_at.is_some_and(|at| at < ended_before)
-                    && !is_awaited(store, &play).await?
-                {
-                    n_removed += usize::from(remove(supervisor, &play).await?);
-                }
+    let mut cursor = None;
+    loop {
+        let found = store.ended_plays(PageQuery { cursor, limit: STEP_PLAYS }).await?;
+        for play in found.items {
+            if play.ended_at.is_none_or(|at| at >= ended_before) {
+                return Ok(n_removed);
             }
-            if !found.has_more {
-                break;
+            if !is_awaited(store, &play).await? {
+                n_removed += usize::from(remove(supervisor, &play).await?);
             }
-            cursor = found.next_cursor;
-            tokio::time::sleep(STEP_PAUSE).await;
         }
+        if !found.has_more {
+            return Ok(n_removed);
+        }
+        cursor = found.next_cursor;
+        tokio::time::sleep(STEP_PAUSE).await;
     }
-    Ok(n_removed)
 }
 
 /// Whether the play that spawned it still runs: it stands in the tree of that one.

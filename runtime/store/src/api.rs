@@ -41,9 +41,13 @@ pub trait Store: Send + Sync + 'static {
     /// A play; None where there is none.
     async fn play(&self, play: &PlaySid) -> Result<Option<PlayRecord>, Error>;
 
-    /// The plays that match, newest first, from the list of one filter (the parent, else the
-    /// workflow, else the status): plays that are not on that list cost nothing.
+    /// The plays that match, newest first. A page costs what it shows, however many plays there are;
+    /// only of the children of one play, all are looked at where a status or a workflow is asked
+    /// for too.
     async fn plays(&self, query: PlayQuery) -> Result<Page<PlayRecord>, Error>;
+
+    /// The plays that have ended, by their end, first ended first.
+    async fn ended_plays(&self, page: PageQuery) -> Result<Page<PlayRecord>, Error>;
 
     /// One request of a play.
     async fn request(
@@ -55,9 +59,11 @@ pub trait Store: Send + Sync + 'static {
     /// All requests of a play, in the order they were asked.
     async fn requests(&self, play: &PlaySid) -> Result<Vec<ResumeRequest>, Error>;
 
-    /// The open requests of all plays that have not ended, oldest first.
-    async fn open_requests(&self, page: PageQuery)
-    -> Result<Page<(PlaySid, ResumeRequest)>, Error>;
+    /// The open requests that are questions, of all plays that have not ended, oldest first.
+    async fn open_questions(
+        &self,
+        page: PageQuery,
+    ) -> Result<Page<(PlaySid, ResumeRequest)>, Error>;
 
     /// What falls due first, by its moment, due already or not: the deadlines of the plays that have
     /// not ended, and the expiries of their open requests. At most `limit`, at least 1.

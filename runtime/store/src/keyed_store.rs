@@ -108,6 +108,15 @@ impl<E: Engine> Store for KeyedStore<E> {
         })
     }
 
+    async fn ended_plays(&self, page: PageQuery) -> Result<Page<PlayRecord>, Error> {
+        let prefix = keys::ended_plays();
+        self.page(&prefix, &page, |engine, suffix, _| {
+            let sid = keys::listed_play(suffix).ok_or_else(|| damaged_list(&prefix))?;
+            let play: Option<PlayRecord> = get(engine, &keys::play(&sid))?;
+            Ok(play.filter(|play| play.status.is_ended()))
+        })
+    }
+
     async fn request(
         &self,
         play: &PlaySid,
@@ -125,11 +134,11 @@ impl<E: Engine> Store for KeyedStore<E> {
         Ok(requests)
     }
 
-    async fn open_requests(
+    async fn open_questions(
         &self,
         page: PageQuery,
     ) -> Result<Page<(PlaySid, ResumeRequest)>, Error> {
-        let prefix = keys::open_requests();
+        let prefix = keys::open_questions();
         self.page(&prefix, &page, |engine, suffix, _| {
             let listed = keys::listed_request(suffix);
             let (play, id) = listed.ok_or_else(|| damaged_list(&prefix))?;
@@ -261,11 +270,12 @@ fn complete<E: Engine, T: DeserializeOwned>(
     }
 }
 
-/// The list with the fewest plays beside those that match.
+/// The list of the plays that match, and of few others.
 fn shortest_list(query: &PlayQuery) -> PlayList<'_> {
     match (&query.parent, &query.workflow, query.status) {
         (Some(parent), _, _) => PlayList::OfParent(parent),
-        (None, Some(workflow), _) => PlayList::OfWorkflow(workflow),
+        (None, Some(workflow), Some(status)) => PlayList::OfWorkflowInStatus(workflow, status),
+        (None, Some(workflow), None) => PlayList::OfWorkflow(workflow),
         (None, None, Some(status)) => PlayList::OfStatus(status),
         (None, None, None) => PlayList::All,
     }

@@ -16,8 +16,9 @@
 //! | `v` version | a version |
 //! | `w` workflow | a workflow |
 //! | `n` name | the sid of the workflow of this name |
-//! | `xa`, `xs` status, `xw` workflow, `xp` parent; created at (newest first), play | nothing: lists of plays |
-//! | `xo` asked at, play, request | nothing: the list of open requests |
+//! | `xa`, `xs` status, `xw` workflow, `xc` workflow, status, `xp` parent; created at (newest first), play | nothing: lists of plays |
+//! | `xe` ended at, play | nothing: the list of plays that have ended |
+//! | `xo` asked at, play, request | nothing: the list of open questions |
 //! | `xd` at, play; or at, play, request | nothing: deadlines and expiries, by their moment |
 
 use std::ops::Range;
@@ -183,6 +184,7 @@ pub(crate) enum PlayList<'a> {
     All,
     OfStatus(PlayStatus),
     OfWorkflow(&'a WorkflowSid),
+    OfWorkflowInStatus(&'a WorkflowSid, PlayStatus),
     OfParent(&'a PlaySid),
 }
 
@@ -192,6 +194,9 @@ impl PlayList<'_> {
             Self::All => Key::of(b"xa"),
             Self::OfStatus(status) => Key::of(b"xs").text(status.word()),
             Self::OfWorkflow(workflow) => Key::of(b"xw").text(workflow.as_str()),
+            Self::OfWorkflowInStatus(workflow, status) => {
+                Key::of(b"xc").text(workflow.as_str()).text(status.word())
+            }
             Self::OfParent(parent) => Key::of(b"xp").text(parent.as_str()),
         }
         .0
@@ -208,16 +213,25 @@ pub(crate) fn listed_play(suffix: &[u8]) -> Option<PlaySid> {
     Parts(suffix.get(8..)?).text().map(PlaySid::new)
 }
 
-/// What the keys of the list of open requests begin with.
-pub(crate) fn open_requests() -> Vec<u8> {
+/// What the keys of the list of plays that have ended begin with.
+pub(crate) fn ended_plays() -> Vec<u8> {
+    b"xe".to_vec()
+}
+
+pub(crate) fn ended_play(ended_at: Timestamp, play: &PlaySid) -> Vec<u8> {
+    Key(ended_plays()).oldest_first(ended_at).text(play.as_str()).0
+}
+
+/// What the keys of the list of open questions begin with.
+pub(crate) fn open_questions() -> Vec<u8> {
     b"xo".to_vec()
 }
 
-pub(crate) fn open_request(asked_at: Timestamp, play: &PlaySid, request: &ResumeId) -> Vec<u8> {
-    Key(open_requests()).oldest_first(asked_at).text(play.as_str()).text(request.as_str()).0
+pub(crate) fn open_question(asked_at: Timestamp, play: &PlaySid, request: &ResumeId) -> Vec<u8> {
+    Key(open_questions()).oldest_first(asked_at).text(play.as_str()).text(request.as_str()).0
 }
 
-/// The request that an entry of the list of open requests stands for.
+/// The request that an entry of the list of open questions stands for.
 pub(crate) fn listed_request(suffix: &[u8]) -> Option<(PlaySid, ResumeId)> {
     let mut parts = Parts(suffix.get(8..)?);
     Some((PlaySid::new(parts.text()?), ResumeId::new(parts.text()?)))
@@ -257,9 +271,15 @@ pub(crate) fn play_of(key: &[u8]) -> Option<PlaySid> {
         [b'p' | b't' | b'r' | b'o' | b's' | b'l', rest @ ..] => {
             Parts(rest).text().map(PlaySid::new)
         }
-        [b'x', b'a', rest @ ..] => listed_play(rest),
+        [b'x', b'a' | b'e', rest @ ..] => listed_play(rest),
         [b'x', b's' | b'w' | b'p', rest @ ..] => {
             let mut parts = Parts(rest);
+            parts.text()?;
+            listed_play(parts.0)
+        }
+        [b'x', b'c', rest @ ..] => {
+            let mut parts = Parts(rest);
+            parts.text()?;
             parts.text()?;
             listed_play(parts.0)
         }
@@ -365,12 +385,12 @@ mod tests {
     }
 
     #[test]
-    fn plays_sort_newest_first_and_open_requests_oldest_first() {
+    fn plays_sort_newest_first_and_open_questions_oldest_first() {
         let times = [i64::MIN, -1, 0, 1, 255, 256, i64::MAX].map(Timestamp);
         let play = sid("p");
         let plays = times.map(|at| PlayList::All.entry(at, &play));
         assert!(plays.is_sorted_by(|a, b| a > b));
-        let requests = times.map(|at| open_request(at, &play, &ResumeId::new("r")));
+        let requests = times.map(|at| open_question(at, &play, &ResumeId::new("r")));
         assert!(requests.is_sorted_by(|a, b| a < b));
     }
 
@@ -380,9 +400,13 @@ mod tests {
         let list = PlayList::OfStatus(PlayStatus::Running);
         let entry = list.entry(Timestamp(7), &play);
         assert_eq!(listed_play(&entry[list.prefix().len()..]), Some(play.clone()));
-        let entry = open_request(Timestamp(7), &play, &id);
+        let workflow = WorkflowSid::new("w\0");
+        let list = PlayList::OfWorkflowInStatus(&workflow, PlayStatus::Running);
+        assert_eq!(play_of(&list.entry(Timestamp(7), &play)), Some(play.clone()));
+        assert_eq!(play_of(&ended_play(Timestamp(7), &play)), Some(play.clone()));
+        let entry = open_question(Timestamp(7), &play, &id);
         assert_eq!(
-            listed_request(&entry[open_requests().len()..]),
+            listed_request(&entry[open_questions().len()..]),
             Some((play.clone(), id.clone()))
         );
         for at in [i64::MIN, -1, 0, 7, i64::MAX].map(Timestamp) {

@@ -16,6 +16,7 @@ mod keyed_store;
 mod keys;
 mod lists;
 mod memory_store;
+mod migration;
 mod plan;
 mod record;
 mod sled_store;

@@ -93,6 +93,7 @@ struct Head {
     workflow: Option<WorkflowSid>,
     parent: Option<PlaySid>,
     created_at: Timestamp,
+    ended_at: Option<Timestamp>,
     deadline: Option<Timestamp>,
 }
 
@@ -105,6 +106,7 @@ impl Head {
             workflow: play.workflow_sid.clone(),
             parent: play.parent.clone(),
             created_at: play.created_at,
+            ended_at: play.ended_at,
             deadline: play.deadline,
         }
     }
@@ -115,19 +117,33 @@ impl Head {
             Some(PlayList::All),
             Some(PlayList::OfStatus(self.status)),
             self.workflow.as_ref().map(PlayList::OfWorkflow),
+            self.workflow
+                .as_ref()
+                .map(|workflow| PlayList::OfWorkflowInStatus(workflow, self.status)),
             self.parent.as_ref().map(PlayList::OfParent),
         ];
-        let deadline = self.deadline.filter(|_| !self.status.is_ended());
+        let has_ended = self.status.is_ended();
+        let deadline = self.deadline.filter(|_| !has_ended).map(|at| keys::deadline(at, sid));
+        let end = self.ended_at.filter(|_| has_ended).map(|at| keys::ended_play(at, sid));
         let lists = lists.into_iter().flatten().map(|list| list.entry(self.created_at, sid));
-        lists.chain(deadline.map(|at| keys::deadline(at, sid))).collect()
+        lists.chain(deadline).chain(end).collect()
     }
 }
 
+/// The keys of a play in every list that holds it.
+pub(crate) fn play_entries(play: &PlayRecord) -> Vec<Vec<u8>> {
+    Head::of(play).entries(&play.sid)
+}
+
 /// The keys of an open request in every list that holds it.
-fn request_entries(play: &PlaySid, request: &ResumeRequest) -> impl Iterator<Item = Vec<u8>> {
-    let open = keys::open_request(request.asked_at, play, &request.id);
+pub(crate) fn request_entries(
+    play: &PlaySid,
+    request: &ResumeRequest,
+) -> impl Iterator<Item = Vec<u8>> {
+    let is_question = request.kind.is_question();
+    let open = is_question.then(|| keys::open_question(request.asked_at, play, &request.id));
     let expiry = request.expires_at.map(|at| keys::expiry(at, play, &request.id));
-    std::iter::once(open).chain(expiry)
+    open.into_iter().chain(expiry)
 }
 
 /// What is to happen to a key. What one group writes again and again is encoded once, at its end.
@@ -248,11 +264,12 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
     fn write_play(&mut self, play: &PlayRecord) -> Result<(), Error> {
         let key = keys::play(&play.sid);
         let head = Head::of(play);
+        let mut listed = Vec::new();
         if let Some(stored) = self.known(&play.sid)?.play.replace(head.clone()) {
             if stored.revision.checked_add(1) != Some(play.revision) {
                 return Err(conflict(&key));
             }
-            self.remove(stored.entries(&play.sid));
+            listed = stored.entries(&play.sid);
             if stored.status.is_ended() != head.status.is_ended() {
                 self.relist_requests(&play.sid, head.status)?;
                 self.group.known.fresh.end(&play.sid);
@@ -260,7 +277,7 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
         } else if self.known(&play.sid)?.tally.n_outcomes == 0 {
             self.group.known.fresh.begin(&play.sid);
         }
-        self.list(head.entries(&play.sid));
+        self.relist(listed, head.entries(&play.sid));
         self.put(key, play);
         Ok(())
     }
@@ -397,6 +414,14 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
         let record = self.read::<PlayRecord>(&keys::play(play))?;
         let tally = self.read(&keys::tally(play))?.unwrap_or_default();
         Ok(Known { play: record.as_ref().map(Head::of), tally, stored_tally: tally })
+    }
+
+    /// Takes something off the lists that it leaves, and puts it on those that it joins.
+    fn relist(&mut self, listed: Vec<Vec<u8>>, entries: Vec<Vec<u8>>) {
+        let joined: Vec<_> =
+            entries.iter().filter(|entry| !listed.contains(entry)).cloned().collect();
+        self.remove(listed.into_iter().filter(|entry| !entries.contains(entry)));
+        self.list(joined);
     }
 
     /// Puts something on lists.

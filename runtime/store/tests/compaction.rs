@@ -198,7 +198,7 @@ async fn a_store_that_had_no_packs_learns_to_pack() {
     drop(tree);
     fs::write(dir.path().join("format"), "2\n").expect("writable");
     let store = open(dir.path());
-    assert_eq!(fs::read_to_string(dir.path().join("format")).expect("readable"), "3\n");
+    assert_eq!(fs::read_to_string(dir.path().join("format")).expect("readable"), "4\n");
     store.compact().expect("it compacts");
     assert_whole(&store, &content).await;
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hero_schema::{
-    LaunchNumber, PlayRecord, PlaySid, PlayStatus, ResumeId, SpanStatus, Timestamp, VersionSid,
-    WorkflowSid,
+    LaunchNumber, PlayRecord, PlaySid, PlayStatus, RequestKind, ResumeId, ResumeRequest,
+    SpanStatus, Timestamp, VersionSid, WorkflowSid,
 };
 use hero_store::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, Store, Write};
 use samples::{answered, json, log, outcome, play, request, revised, span, version, workflow};
@@ -46,7 +46,8 @@ promises! {
     a_removed_play_leaves_nothing_behind,
     only_what_has_ended_is_removed,
     a_batch_over_several_plays_is_stored_as_a_whole,
-    open_requests_come_oldest_first_until_they_are_answered,
+    open_questions_come_oldest_first_until_they_are_answered,
+    plays_that_have_ended_come_by_their_end,
     a_span_is_replaced_by_the_one_with_its_launch_and_number,
     a_log_is_followed_by_its_cursor,
     plays_come_newest_first_by_every_filter,
@@ -298,7 +299,40 @@ async fn a_batch_over_several_plays_is_stored_as_a_whole(mut subject: Subject) {
     assert!(open(&subject).await.is_empty());
 }
 
-async fn open_requests_come_oldest_first_until_they_are_answered(mut subject: Subject) {
+async fn plays_that_have_ended_come_by_their_end(mut subject: Subject) {
+    let ended = |subject: &Subject| {
+        let store = subject.store().clone();
+        async move { sids(&store.ended_plays(PageQuery::default()).await.expect("readable")) }
+    };
+    let of_workflow = |subject: &Subject, status| {
+        let (store, workflow) = (subject.store().clone(), Some(WorkflowSid::new("w")));
+        let query = PlayQuery { status: Some(status), workflow, ..PlayQuery::default() };
+        async move { sids(&store.plays(query).await.expect("readable")) }
+    };
+    let plays = ["a", "b", "c"]
+        .map(|sid| PlayRecord { workflow_sid: Some(WorkflowSid::new("w")), ..play(sid) });
+    subject.commit(plays.iter().map(write)).await;
+    assert_eq!(of_workflow(&subject, PlayStatus::Running).await.len(), 3);
+    for (play, at) in plays[..2].iter().zip([30, 20]) {
+        let end = revised(play, |play| {
+            play.status = PlayStatus::Success;
+            play.ended_at = Some(Timestamp(at));
+        });
+        subject.commit([write(&end)]).await;
+    }
+    assert_eq!(ended(&subject).await, ["b", "a"]);
+    assert_eq!(of_workflow(&subject, PlayStatus::Running).await, ["c"]);
+    assert_eq!(of_workflow(&subject, PlayStatus::Success).await.len(), 2);
+    subject.commit([Write::Remove(plays[1].sid.clone())]).await;
+    assert_eq!(ended(&subject).await, ["a"]);
+    assert_eq!(of_workflow(&subject, PlayStatus::Success).await, ["a"]);
+}
+
+async fn open_questions_come_oldest_first_until_they_are_answered(mut subject: Subject) {
+    for (kind, id) in [(RequestKind::Timer, "t"), (RequestKind::Child, "u")] {
+        let asked = ResumeRequest { kind, ..request(id, 5) };
+        subject.commit([Write::Request(PlaySid::new("a"), Box::new(asked))]).await;
+    }
     let asked = [("a", "x", 20), ("b", "x", 10), ("a", "y", 30), ("c", "z", 15)];
     for (sid, id, at) in asked {
         subject.commit([Write::Request(PlaySid::new(sid), Box::new(request(id, at)))]).await;
@@ -424,7 +458,7 @@ async fn a_cursor_of_another_list_is_refused(mut subject: Subject) {
     assert_eq!(store.logs(&a, page(cursor.clone())).await.expect("its own").items, [log(1, 2)]);
     assert_bad_cursor(store.logs(&b, page(cursor.clone())).await);
     assert_bad_cursor(store.spans(&a, page(cursor.clone())).await);
-    assert_bad_cursor(store.open_requests(page(cursor.clone())).await);
+    assert_bad_cursor(store.open_questions(page(cursor.clone())).await);
     assert_bad_cursor(store.workflows(page(cursor)).await);
     for text in ["", "0", "zz", "é", "00000000", "0000000000", "\u{0}"] {
         assert_bad_cursor(store.logs(&a, page(Some(text.into()))).await);
@@ -685,7 +719,7 @@ async fn open(subject: &Subject) -> Vec<String> {
     let mut found = Vec::new();
     let mut query = PageQuery { cursor: None, limit: 2 };
     loop {
-        let page = subject.store().open_requests(query).await.expect("readable");
+        let page = subject.store().open_questions(query).await.expect("readable");
         found.extend(page.items.iter().map(|(play, request)| format!("{play}/{}", request.id)));
         if !page.has_more {
             return found;

@@ -63,7 +63,7 @@ async fn a_store_that_is_well_is_left_alone() {
         assert!(!report.needs_repair());
         assert_eq!(report.repaired, None);
         let text = report.to_string();
-        let expected = format!("store `{}`\nformat 3, not in use\n", dir.display());
+        let expected = format!("store `{}`\nformat 4, not in use\n", dir.display());
         assert!(text.starts_with(&expected), "{text}");
         assert!(text.ends_with("2 plays: 1 running, 1 success\nto do: nothing"), "{text}");
     }

@@ -11,7 +11,7 @@ async fn commit(store: &dyn Store, writes: Vec<Write>) {
 
 /// The ids of the listed requests, in their order.
 async fn listed(store: &dyn Store) -> Vec<String> {
-    let page = store.open_requests(PageQuery::default()).await.expect("read");
+    let page = store.open_questions(PageQuery::default()).await.expect("read");
     page.items.into_iter().map(|(_, request)| request.id.as_str().to_owned()).collect()
 }
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use hero_schema::{PlaySid, PlayStatus, Timestamp, VersionSid};
+use hero_schema::{PlaySid, PlayStatus, RequestKind, Timestamp, VersionSid, WorkflowSid};
 use hero_store::{Batch, Due, Error, PageQuery, PlayQuery, SledStore, Store, Write};
 use samples::{outcome, play, span, version};
 use tempfile::TempDir;
@@ -111,10 +111,10 @@ fn a_directory_of_a_newer_format_is_left_alone() {
     drop(open(&dir));
     fs::write(dir.path().join("format"), "7\n").expect("writable");
     let Error::Format { found, known, .. } = refusal(&dir) else { panic!("not refused so") };
-    assert_eq!((found, known), (7, 3));
+    assert_eq!((found, known), (7, 4));
     fs::write(dir.path().join("format"), "?").expect("writable");
     assert!(matches!(refusal(&dir), Error::DamagedStore { .. }));
-    fs::write(dir.path().join("format"), "3\n").expect("writable");
+    fs::write(dir.path().join("format"), "4\n").expect("writable");
     drop(open(&dir));
 }
 
@@ -367,8 +367,59 @@ async fn a_store_of_format_1_learns_what_falls_due() {
         let request = Some(hero_schema::ResumeId::new("r"));
         let due = Due { at: Timestamp(20), play: PlaySid::new("a"), request };
         assert_eq!(store.due(9).await.expect("readable"), [due]);
-        assert_eq!(fs::read_to_string(dir.path().join("format")).expect("readable"), "3\n");
+        assert_eq!(fs::read_to_string(dir.path().join("format")).expect("readable"), "4\n");
         assert_eq!(files_under(&dir.path().join("blobs")).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_store_of_an_older_format_learns_its_new_lists() {
+    let dir = directory();
+    let store = open(&dir);
+    let workflow = WorkflowSid::new("w");
+    for (number, sid) in ["a", "b", "c"].into_iter().enumerate() {
+        let mut new = play(sid);
+        new.workflow_sid = Some(workflow.clone());
+        if number > 0 {
+            new.status = PlayStatus::Success;
+            new.ended_at = Some(Timestamp(100 - number as i64));
+        }
+        commit(&store, [Write::Play(Box::new(new))]).await;
+    }
+    let mut timer = samples::request("timer", 1);
+    timer.kind = RequestKind::Timer;
+    let question = samples::request("question", 2);
+    let asked = [timer, question].map(|request| Write::Request(PlaySid::new("a"), request.into()));
+    commit(&store, asked).await;
+    drop(store);
+    // As it was before: the lists that are new were not there, and one held more. Nothing was summed
+    // up.
+    let tree = sled::open(dir.path().join("sled")).expect("sled opens its own files");
+    let sums = tree.get(b"#").expect("sled reads").expect("it is stored");
+    tree.insert(b"#", &sums[..8]).expect("sled writes");
+    for list in [b"xc", b"xe"] {
+        for key in tree.scan_prefix(list).keys() {
+            tree.remove(key.expect("sled reads")).expect("sled writes");
+        }
+    }
+    let listed = tree.scan_prefix(b"xo").keys().next().expect("listed").expect("sled reads");
+    let id = listed.windows(8).position(|bytes| bytes == b"question").expect("its id");
+    let timer = [&listed[..id], b"timer", &listed[id + 8..]].concat();
+    tree.insert(timer, &[0]).expect("sled writes");
+    drop(tree);
+    fs::write(dir.path().join("format"), "2\n").expect("writable");
+    for _ in 0..2 {
+        let store = open(&dir);
+        let (status, workflow) = (Some(PlayStatus::Success), Some(workflow.clone()));
+        let query = PlayQuery { status, workflow, ..PlayQuery::default() };
+        assert_eq!(store.plays(query).await.expect("readable").items.len(), 2);
+        let ended = store.ended_plays(PageQuery::default()).await.expect("readable").items;
+        let ended: Vec<_> = ended.iter().map(|play| play.sid.as_str()).collect();
+        assert_eq!(ended, ["c", "b"]);
+        let open = store.open_questions(PageQuery::default()).await.expect("readable").items;
+        assert_eq!(open.len(), 1);
+        assert_eq!(open[0].1.id.as_str(), "question");
+        assert_eq!(fs::read_to_string(dir.path().join("format")).expect("readable"), "4\n");
     }
 }
 

@@ -17,5 +17,6 @@ pub(crate) async fn run(service: &Service, params: PlayList) -> Result<PlayPage,
     let query = PlayQuery { status: params.status, workflow, parent: None, page };
     let page = service.store.plays(query).await.map_err(errors::of_store)?;
     let next_cursor = page::next(&page);
-    Ok(PlayPage { items: page.items.into_iter().map(Into::into).collect(), next_cursor })
+    let items = page.items.into_iter().map(Into::into).collect();
+    Ok(PlayPage { items, next_cursor, damaged: page.damaged })
 }

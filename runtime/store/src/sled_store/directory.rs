@@ -21,8 +21,6 @@ use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hero_schema::ResumeRequest;
-
 use super::blobs::{self, BlobName, Blobs, sync_dir};
 use super::guarded::guarded;
 use super::head::Head;
@@ -32,10 +30,10 @@ use super::pack::Pack;
 use super::sums::{self, Sums};
 use super::{Core, SledEngine, State, compaction, io_error, space};
 use crate::record::{self, Format};
-use crate::{Changes, Error, clock, keys};
+use crate::{Changes, Engine, Error, clock, keys, migration};
 
 /// The format that this version writes, and the newest it understands.
-pub(super) const FORMAT_NUMBER: u32 = 3;
+pub(super) const FORMAT_NUMBER: u32 = 4;
 
 /// What sled may keep in memory. It divides this by 256, and a page of the largest values must fit.
 const CACHE_BYTES: u64 = 16 << 20;
@@ -83,15 +81,17 @@ fn try_open(dir: &Path) -> Result<SledEngine, Error> {
         _lock: lock,
     };
     check_format_record(&core, format.is_some())?;
-    if format == Some(1) {
-        list_expiries(&core)?;
-    }
     sync_all(dir, &core)?;
+    sweep(&core)?;
+    let engine = SledEngine::over(core)?;
+    if format.is_some_and(|format| format < 4) {
+        migration::to_format_4(&engine)?;
+        engine.sync()?;
+    }
     if format != Some(FORMAT_NUMBER) {
         write_format(dir)?;
     }
-    sweep(&core)?;
-    SledEngine::over(core)
+    Ok(engine)
 }
 
 /// Creates the directory where it is missing. It holds what users gave and got, so it is its owner's
@@ -256,23 +256,6 @@ fn sweep(core: &Core) -> Result<(), Error> {
         Blobs::sweep(blobs::unnamed(files, &names));
     }
     Ok(())
-}
-
-/// Format 2 has a list of what falls due; format 1 knew only expiries, and kept no list of them.
-fn list_expiries(core: &Core) -> Result<(), Error> {
-    let prefix = keys::open_requests();
-    let mut changes = Changes::new();
-    for (key, _) in core.layers().scan(keys::range(&prefix), usize::MAX)? {
-        let Some((play, id)) = keys::listed_request(&key[prefix.len()..]) else { continue };
-        let key = keys::request(&play, &id);
-        // A damaged one is named by whoever reads it.
-        let Ok(Some(bytes)) = core.get(&key) else { continue };
-        let Ok(request) = record::decode::<ResumeRequest>(&key, &bytes) else { continue };
-        if let Some(at) = request.expires_at {
-            changes.insert(keys::expiry(at, &play, &id), Some(Vec::new()));
-        }
-    }
-    core.apply(changes)
 }
 
 fn check_format_record(core: &Core, is_created: bool) -> Result<(), Error> {

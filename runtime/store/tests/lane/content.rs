@@ -208,7 +208,7 @@ impl Content {
         let open: Vec<_> = open.filter(|(_, request)| request.is_open()).collect();
         let named = |play: &PlaySid, request: &ResumeRequest| format!("{play}/{}", request.id);
         let expected = open.iter().map(|(play, request)| named(play, request)).collect();
-        if let Some(page) = verdict.told(store.open_requests(all).await) {
+        if let Some(page) = verdict.told(store.open_questions(all).await) {
             let listed = page.items.iter().map(|(play, request)| named(play, request)).collect();
             verdict.compare(&page, &listed, &expected, "the list of open requests");
         }
