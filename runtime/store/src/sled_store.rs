@@ -96,7 +96,8 @@ struct State {
     sums: Sums,
     /// The keys that were changed since a compaction began; None while there is none.
     changed: Option<BTreeSet<Vec<u8>>>,
-    last_change: Instant,
+    /// None before the first one.
+    last_change: Option<Instant>,
     /// Why nothing may be written any more.
     stopped: Option<String>,
 }
@@ -197,7 +198,7 @@ impl Core {
         layers.apply(batch)?;
         let mut state = self.state();
         state.sums = sums;
-        state.last_change = Instant::now();
+        state.last_change = Some(Instant::now());
         if let Some(noted) = &mut state.changed {
             noted.extend(changed);
         }

@@ -166,7 +166,7 @@ fn is_worth_it(core: &Core) -> Result<bool, Error> {
         layers.pack.as_ref().map_or((0, 0), |pack| (pack.file_bytes, pack.extent.n_bytes));
     let state = core.state();
     let unneeded_bytes = packed_bytes.saturating_sub(state.sums.whole.n_bytes);
-    let is_idle = state.last_change.elapsed() >= IDLE;
+    let is_idle = state.last_change.is_none_or(|at| at.elapsed() >= IDLE);
     let has_much = sled_bytes > SLED_BYTES_MIN.max(pack_bytes / SLED_PART_MIN)
         || unneeded_bytes > UNNEEDED_BYTES_MIN.max(packed_bytes / 4);
     Ok(state.stopped.is_none()

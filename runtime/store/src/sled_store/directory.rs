@@ -70,7 +70,7 @@ fn try_open(dir: &Path) -> Result<SledEngine, Error> {
     let head = Head::open(dir)?;
     let sums = checked_sums(&tree, &sled_dir, &head)?;
     let layers = Layers::over(checked_pack(dir, sums.whole.pack)?, tree, &sled_dir, &sled_dir)?;
-    let state = State { sums, changed: None, last_change: Instant::now(), stopped: None };
+    let state = State { sums, changed: None, last_change: None, stopped: None };
     let core = Core {
         layers: RwLock::new(Arc::new(layers)),
         writing: RwLock::default(),
