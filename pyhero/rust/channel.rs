@@ -12,13 +12,21 @@ use std::thread::{self, ThreadId};
 
 use pyo3::exceptions::PyConnectionError;
 use pyo3::prelude::*;
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::lifeline;
 
-/// How much is held back before it is written, in bytes: about what the socket takes at once.
-const HELD_BYTES_MAX: usize = 64 * 1024;
+/// How much is gathered before the socket is offered more, in bytes.
+const OFFERED_BYTES: usize = 64 * 1024;
+
+/// How much is held back at most while the supervisor is slow to read, in bytes.
+const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Neither waits for room in the socket, nor dies of a supervisor that has hung up.
+const NOW_OR_NEVER: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 /// One connection for the life of the process.
 ///
@@ -37,9 +45,17 @@ struct Outgoing {
     next_seq: u64,
     /// Lines that are to be written.
     held: Vec<u8>,
+    /// How much of that is written already.
+    n_written: usize,
+    /// How long `held` is when the socket is offered more.
+    offer_at: usize,
 }
 
 impl Outgoing {
+    fn new(socket: UnixStream) -> Self {
+        Self { socket, next_seq: 0, held: Vec::new(), n_written: 0, offer_at: OFFERED_BYTES }
+    }
+
     fn hold(&mut self, event_json: &str) -> u64 {
         let seq = self.next_seq;
         self.next_seq += 1;
@@ -50,10 +66,34 @@ impl Outgoing {
     }
 
     fn write_held(&mut self) -> std::io::Result<()> {
-        let written = self.socket.write_all(&self.held);
-        self.held.clear();
-        self.held.shrink_to(4 * HELD_BYTES_MAX);
+        let written = self.socket.write_all(&self.held[self.n_written..]);
+        self.forget_held();
         written
+    }
+
+    /// Writes as much as the socket takes at once.
+    fn offer_held(&mut self) -> std::io::Result<()> {
+        while self.n_written < self.held.len() {
+            match send(&self.socket, &self.held[self.n_written..], NOW_OR_NEVER) {
+                Ok(n_bytes) => self.n_written += n_bytes,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) if self.held.len() > HELD_BYTES_MAX => return self.write_held(),
+                Err(Errno::AGAIN) => {
+                    self.offer_at = self.held.len() + OFFERED_BYTES;
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.forget_held();
+        Ok(())
+    }
+
+    fn forget_held(&mut self) {
+        self.held.clear();
+        self.held.shrink_to(4 * OFFERED_BYTES);
+        self.n_written = 0;
+        self.offer_at = OFFERED_BYTES;
     }
 }
 
@@ -86,7 +126,7 @@ impl Channel {
         let reader = BufReader::new(socket.try_clone().map_err(failed)?);
         Ok(Self {
             home: thread::current().id(),
-            outgoing: Mutex::new(Outgoing { socket, next_seq: 0, held: Vec::new() }),
+            outgoing: Mutex::new(Outgoing::new(socket)),
             incoming: Mutex::new(Incoming { acks: HashMap::new(), reader: Some(reader) }),
             has_news: Condvar::new(),
         })
@@ -98,19 +138,26 @@ impl Channel {
         py.detach(|| self.write(event_json))
     }
 
-    /// Tells an event that may be heard later, and returns its place.
-    pub(crate) fn post(&self, py: Python<'_>, event_json: &str) -> u64 {
+    /// Tells an event that may be heard later, and returns its place. Does not wait for a supervisor that
+    /// is slow to read.
+    ///
+    /// *more*: such events follow, and can go with this one.
+    pub(crate) fn post(&self, py: Python<'_>, event_json: &str, more: bool) -> u64 {
         let hold = |mut outgoing: MutexGuard<'_, Outgoing>| {
-            (outgoing.hold(event_json), outgoing.held.len() >= HELD_BYTES_MAX)
+            (outgoing.hold(event_json), !more || outgoing.held.len() >= outgoing.offer_at)
         };
-        let (seq, is_full) = match self.outgoing.try_lock() {
+        let (seq, is_due) = match self.outgoing.try_lock() {
             Ok(outgoing) => hold(outgoing),
             // Another thread writes, for as long as the supervisor takes to read.
             Err(TryLockError::WouldBlock) => py.detach(|| hold(self.outgoing())),
             Err(TryLockError::Poisoned(error)) => hold(error.into_inner()),
         };
-        if is_full {
-            self.flush(py);
+        if is_due {
+            py.detach(|| {
+                let mut outgoing = self.outgoing();
+                let written = outgoing.offer_held();
+                self.check(outgoing, written);
+            });
         }
         seq
     }
@@ -223,5 +270,33 @@ fn read_reply(reader: &mut BufReader<UnixStream>) -> Result<Reply, String> {
         Ok(_) => serde_json::from_str(&line)
             .map_err(|error| format!("the supervisor said what is no reply: {error}: {line}")),
         Err(error) => Err(format!("the connection to the supervisor broke: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supervisor_that_is_slow_to_read_keeps_nobody_waiting_and_hears_all_in_order() {
+        const N_EVENTS: u64 = 20_000;
+        let (socket, supervisor) = UnixStream::pair().expect("a pair of sockets");
+        let mut outgoing = Outgoing::new(socket);
+        for _ in 0..N_EVENTS {
+            outgoing.hold("{\"span_tag\":{}}");
+            if outgoing.held.len() >= outgoing.offer_at {
+                outgoing.offer_held().expect("the supervisor is there");
+            }
+        }
+        assert!(outgoing.n_written > 0 && outgoing.n_written < outgoing.held.len());
+        let heard = thread::spawn(move || {
+            let lines = BufReader::new(supervisor).lines().map(|line| line.expect("a line"));
+            lines.collect::<Vec<_>>()
+        });
+        outgoing.write_held().expect("the supervisor is there");
+        drop(outgoing);
+        let expected =
+            (0..N_EVENTS).map(|n| format!("{{\"seq\":{n},\"event\":{{\"span_tag\":{{}}}}}}"));
+        assert!(heard.join().expect("it only reads").into_iter().eq(expected));
     }
 }

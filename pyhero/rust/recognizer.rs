@@ -202,10 +202,9 @@ impl Recognizer {
         }
         .write(&mut event);
         let channel = self.channel.get();
-        if is_remembered && self.memory.get().n_left() > 0 {
-            channel.post(py, &event);
+        if is_remembered {
+            channel.post(py, &event, self.memory.get().n_left() > 0);
         } else {
-            // Here the play goes on from where it stood: all of it is to be seen.
             channel.send(py, &event);
         }
     }

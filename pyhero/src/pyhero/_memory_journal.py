@@ -103,7 +103,9 @@ class MemoryJournal:
                 self._answers[seq] = self._answer(event)
         return seq
 
-    post = send
+    def post(self, event_json: str, more: bool, /) -> int:
+        """The same."""
+        return self.send(event_json)
 
     def flush(self) -> None:
         """Nothing is held back here."""

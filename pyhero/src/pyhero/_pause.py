@@ -166,7 +166,10 @@ class Request:
     def _show(self, *, replayed: bool) -> str:
         span_id = self.id[:16]
         event = _wire.span_start(span_id, self.frame.span_id, self.name, "pause", replayed=replayed)
-        (self.play.journal.post if replayed else self.play.journal.send)(event)
+        if replayed:
+            self.play.journal.post(event, self.play.is_replaying)
+        else:
+            self.play.journal.send(event)
         return span_id
 
     def ask(

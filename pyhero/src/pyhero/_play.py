@@ -34,8 +34,8 @@ class Journal(Protocol):
         """Reports an event and returns its place."""
         ...
 
-    def post(self, event_json: str, /) -> int:
-        """As `send`, for what may be heard later."""
+    def post(self, event_json: str, more: bool, /) -> int:
+        """As `send`, for what may be heard later; *more* of the kind is to follow."""
         ...
 
     def flush(self) -> None:

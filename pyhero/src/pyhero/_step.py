@@ -280,8 +280,10 @@ class Step:
             replayed=outcome is not None,
         )
         journal = self.play.journal
-        # What is run from here on is to be seen at once.
-        (journal.post if outcome is not None and self.play.is_replaying else journal.send)(event)
+        if outcome is None:
+            journal.send(event)
+        else:
+            journal.post(event, self.play.is_replaying)
         return outcome
 
     def _source(self) -> Source | None:
