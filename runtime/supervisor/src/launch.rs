@@ -204,7 +204,7 @@ impl<'a> Launch<'a> {
         let requests = shared.store.requests(&play.sid).await?;
         let settings = &shared.settings;
         let bundle_dir = bundle::unpack(&settings.bundles_dir, &version)?;
-        let dir = LaunchDir::create(&settings.run_dir, &play.sid, play.launch)?;
+        let dir = shared.launch_dirs.take()?;
         let order = LaunchOrder {
             token: ulid::Ulid::generate().to_string(),
             bundle_dir: bundle_dir.to_string_lossy().into_owned(),
@@ -456,7 +456,7 @@ fn write_files(
     let working_dir = match play.working_dir.as_ref().map(PathBuf::from).filter(|dir| dir.is_dir())
     {
         Some(dir) => dir,
-        None => dir.work_dir()?,
+        None => dir.work_dir(),
     };
     Ok(Files {
         order: dir.write_order(order)?,

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::decide::writes_of;
 use crate::fork_server::ForkServers;
+use crate::launch_dir::LaunchDirs;
 use crate::memory::Memories;
 use crate::orphans::Orphans;
 use crate::output::LogSizes;
@@ -22,7 +23,7 @@ use crate::span_socket::SpanSocket;
 use crate::spawn::first_launch;
 use crate::spawner::Spawner;
 use crate::versions::Versions;
-use crate::{Error, inspect, launch_dir, timers};
+use crate::{Error, inspect, timers};
 
 /// How many processes may run at once; further launches wait for one to end.
 const PROCESSES_MAX: usize = 64;
@@ -105,6 +106,7 @@ pub(crate) struct Shared {
     pub(crate) log_sizes: LogSizes,
     pub(crate) versions: Versions,
     pub(crate) memories: Memories,
+    pub(crate) launch_dirs: Arc<LaunchDirs>,
     pub(crate) process_slots: Semaphore,
     pub(crate) is_stopping: watch::Sender<bool>,
     running: Mutex<HashMap<PlaySid, RunningLaunch>>,
@@ -126,7 +128,7 @@ impl Supervisor {
     /// A directory cannot be written, or the socket cannot be bound.
     pub async fn start(settings: Settings, store: Arc<dyn Store>) -> Result<Self, Error> {
         let orphans = Orphans::adopt(&settings.span_socket);
-        launch_dir::clear(&settings.run_dir)?;
+        let launch_dirs = LaunchDirs::clear(&settings.run_dir)?;
         let memories = Memories::in_dir(settings.run_dir.clone());
         let span_socket = SpanSocket::bind(&settings.span_socket)?;
         Ok(Self {
@@ -140,6 +142,7 @@ impl Supervisor {
                 log_sizes: LogSizes::default(),
                 versions: Versions::default(),
                 memories,
+                launch_dirs,
                 process_slots: Semaphore::new(PROCESSES_MAX),
                 is_stopping: watch::Sender::new(false),
                 running: Mutex::default(),
@@ -365,6 +368,7 @@ impl Supervisor {
     pub async fn stop(&self) {
         self.shared.is_stopping.send_replace(true);
         self.idle().await;
+        self.shared.launch_dirs.remove_free();
     }
 }
 
