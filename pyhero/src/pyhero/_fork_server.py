@@ -92,17 +92,17 @@ class Server:
         events.register(self.control, 0)  # its end is told without being asked for
         is_quiet = True
         while True:
-            wait_ms = None if len(self.ready) >= READY_MAX else QUIET_MS
+            has_room = True
             while len(self.ready) < self._wanted(is_quiet=is_quiet):
                 try:
                     pid = os.fork()
                 except OSError:  # no room for another process; launches that run must not end with this one
-                    wait_ms = FORK_AGAIN_MS
+                    has_room = False
                     break
                 if pid == 0:
                     return self._wait_for_launch()
                 self.ready.add(pid)
-            news = events.poll(wait_ms)
+            news = events.poll(self._wait_ms(has_room=has_room))
             is_quiet = not news
             for fd, _ in news:
                 if fd == self.taken:
@@ -111,6 +111,12 @@ class Server:
                     self._reap()
                 else:
                     return 0
+
+    def _wait_ms(self, *, has_room: bool) -> int | None:
+        """How long nothing may happen before it looks whether to fork; None where that waits for news."""
+        if self.n_failed > FAILED_FORKS_MAX or len(self.ready) >= READY_MAX:
+            return None
+        return QUIET_MS if has_room else FORK_AGAIN_MS
 
     def _wanted(self, *, is_quiet: bool) -> int:
         """How many forks there are to be that have taken no launch, as far as it has heard."""
@@ -187,7 +193,7 @@ def _is_waiting(control: socket.socket) -> bool:
     """Whether a launch waits for a fork. Another one may be quicker to take it."""
     try:
         return bool(control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-    except BlockingIOError:
+    except OSError:  # nothing is there, or nobody
         return False
 
 
