@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -542,3 +544,49 @@ def test_a_stop_under_load_loses_no_play_and_leaves_no_process(hero: Hero) -> No
     marks = hero.marks()
     assert len(set(marks)) == n_plays * n_steps
     assert len(marks) == len(set(marks)), "each step was let come to its end, and ran once"
+
+
+# --- What launches are forked from -----------------------------------------------------------------
+
+TELLS = """
+@flow
+def tells() -> dict:
+    return {"parent": os.getppid(), "dev_mode": sys.flags.dev_mode}
+"""
+
+
+def told(server: Server, workflow: str) -> Json:
+    """What a new play of `TELLS` says."""
+    return server.ended(server.call("play_start", workflow_sid=workflow)["sid"])["output_data"]
+
+
+def test_launches_are_forked_from_one_process_and_from_another_when_that_dies(server: Server) -> None:
+    workflow = server.call("workflow_save", name="tells", file=str(server.hero.write(TELLS)))["sid"]
+    first = told(server, workflow)["parent"]
+    assert told(server, workflow)["parent"] == first
+    (state,) = server.call("stats")["fork_servers"]
+    assert (state["pid"], state["n_launches"], state["reason"]) == (first, 2, None)
+    (line,) = [line for line in server.hero("doctor").stdout.splitlines() if "forks" in line.split()[:2]]
+    assert f"are forked from process {first} " in line and "2 so far" in line
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: server.call("stats")["fork_servers"] == [], "the server to hear of it")
+    second = told(server, workflow)["parent"]
+    assert second not in (first, server.process.pid)
+    assert told(server, workflow)["parent"] == second
+
+
+def test_an_interpreter_that_was_replaced_is_started_anew(hero: Hero) -> None:
+    python, new = hero.home / "python", hero.home / "python.new"
+
+    def install(options: str) -> None:
+        new.write_text(f'#!/bin/sh\nexec {sys.executable} {options} "$@"\n')
+        new.chmod(0o755)
+        new.rename(python)
+
+    install("")
+    server = hero.start_server(HERO_PYTHON=str(python))
+    workflow = server.call("workflow_save", name="tells", file=str(hero.write(TELLS)))["sid"]
+    assert [told(server, workflow)["dev_mode"] for _ in range(2)] == [False, False]
+    install("-X dev")
+    assert [told(server, workflow)["dev_mode"] for _ in range(2)] == [True, True]
+    server.stop()

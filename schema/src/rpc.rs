@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::Play;
 use crate::{
     Json, LogLevel, LogLine, PlaySid, PlayStatus, ResumeId, ResumeRequest, Span, SpanId, Timestamp,
-    Workflow, WorkflowVersion,
+    VersionSid, Workflow, WorkflowVersion,
 };
 
 /// Every method starts with this on the wire: `LogicService.play_start`.
@@ -453,4 +453,23 @@ pub struct Stats {
     pub pid: u32,
     /// How many launches have a process now.
     pub n_launches: u32,
+    /// What launches are forked from, for each interpreter and version that was asked for lately.
+    #[serde(default)]
+    pub fork_servers: Vec<ForkServerState>,
+}
+
+/// A process that launches of one version are forked from, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct ForkServerState {
+    /// Its interpreter.
+    pub python: String,
+    /// The version that it has imported what is needed for.
+    pub version_sid: VersionSid,
+    /// The process; None where launches of this version are spawned.
+    pub pid: Option<u32>,
+    /// How many launches it was asked for.
+    pub n_launches: u64,
+    /// Why they are spawned.
+    pub reason: Option<String>,
 }

@@ -81,8 +81,12 @@ impl Check {
 /// Looks at everything. With `repair`, a damaged store is replaced by what can be read of it; that is
 /// refused while a process has it open.
 pub async fn examine(paths: &Paths, repair: bool) -> Checkup {
-    let server = Client::new(paths.rpc_socket()).health().await;
+    let client = Client::new(paths.rpc_socket());
+    let server = client.health().await;
     let mut checks = vec![programs::server(paths, &server), programs::interpreter().await];
+    if server.is_ok() {
+        checks.extend(programs::forks(&client).await);
+    }
     checks.extend(places::check(paths, server.is_ok()));
     checks.extend(store::check(paths, repair).await);
     Checkup { checks }

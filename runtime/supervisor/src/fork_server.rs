@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use hero_schema::VersionSid;
+use hero_schema::rpc::ForkServerState;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
     sendmsg, socketpair,
@@ -51,10 +52,13 @@ type Key = (PathBuf, Option<FileState>, VersionSid);
 /// What tells a file from one that has taken its place: device, inode, and when it was changed.
 type FileState = (u64, u64, i64, i64);
 
+/// A fork server, once it is known whether there can be one, and why not.
+type Slot = Arc<OnceCell<Result<ForkServer, String>>>;
+
 /// The fork servers of a supervisor.
 #[derive(Default)]
 pub(crate) struct ForkServers {
-    servers: Mutex<HashMap<Key, Arc<OnceCell<Option<ForkServer>>>>>,
+    servers: Mutex<HashMap<Key, Slot>>,
 }
 
 /// The surroundings of a launch.
@@ -114,7 +118,7 @@ impl ForkServers {
         let key = (python.to_owned(), state_of(python), version.clone());
         let slot = self.slot(&key);
         let server = slot.get_or_init(|| ForkServer::start(start(), spawner)).await;
-        let server = server.as_ref()?;
+        let server = server.as_ref().ok()?;
         match server.launch(order, output).await {
             Ok(forked) => Some(forked),
             Err(error) => {
@@ -125,25 +129,44 @@ impl ForkServers {
         }
     }
 
-    fn slot(&self, key: &Key) -> Arc<OnceCell<Option<ForkServer>>> {
+    /// Those that are there, and what there are none for.
+    pub(crate) fn states(&self) -> Vec<ForkServerState> {
+        let servers = self.lock();
+        let mut states: Vec<_> = servers.iter().filter_map(state).collect();
+        states.sort_by(|a, b| (&a.python, &a.version_sid).cmp(&(&b.python, &b.version_sid)));
+        states
+    }
+
+    fn slot(&self, key: &Key) -> Slot {
         let mut servers = self.lock();
         servers.retain(|_, slot| match slot.get() {
-            Some(Some(server)) => !server.waiting.lock().is_over,
+            Some(Ok(server)) => !server.waiting.lock().is_over,
             _ => true,
         });
         Arc::clone(servers.entry(key.clone()).or_default())
     }
 
-    fn forget(&self, key: &Key, lost: &Arc<OnceCell<Option<ForkServer>>>) {
+    fn forget(&self, key: &Key, lost: &Slot) {
         let mut servers = self.lock();
         if servers.get(key).is_some_and(|slot| Arc::ptr_eq(slot, lost)) {
             servers.remove(key);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<OnceCell<Option<ForkServer>>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
         self.servers.lock().expect("nobody panics while holding this lock")
     }
+}
+
+/// None for one that begins or has ended.
+fn state(((python, _, version), slot): (&Key, &Slot)) -> Option<ForkServerState> {
+    let (pid, n_launches, reason) = match slot.get()? {
+        Ok(server) if server.waiting.lock().is_over => return None,
+        Ok(server) => (Some(server.pid), server.next_id.load(Ordering::Relaxed), None),
+        Err(reason) => (None, 0, Some(reason.clone())),
+    };
+    let python = python.display().to_string();
+    Some(ForkServerState { python, version_sid: version.clone(), pid, n_launches, reason })
 }
 
 /// None for an interpreter that is looked for on the `PATH`.
@@ -154,6 +177,7 @@ fn state_of(python: &Path) -> Option<FileState> {
 
 /// One fork server. It ends with the supervisor, or when nothing was asked of it for long.
 struct ForkServer {
+    pid: u32,
     control: Arc<UnixDatagram>,
     waiting: Arc<Waiting>,
     next_id: AtomicU64,
@@ -180,17 +204,17 @@ enum News {
 }
 
 impl ForkServer {
-    /// Starts a fork server and returns once it has forks ready; None where it cannot have any.
-    async fn start(mut command: Command, spawner: &Spawner) -> Option<Self> {
+    /// Starts a fork server and returns once it has forks ready; why not, where it cannot have any.
+    async fn start(mut command: Command, spawner: &Spawner) -> Result<Self, String> {
         match Self::try_start(&mut command, spawner).await {
-            Ok(Ok(server)) => Some(server),
+            Ok(Ok(server)) => Ok(server),
             Ok(Err(unfit)) => {
                 tracing::info!(reason = unfit, "launches of this version are spawned, not forked");
-                None
+                Err(unfit)
             }
             Err(error) => {
                 tracing::warn!(%error, "no fork server; launches of this version are spawned");
-                None
+                Err(error.to_string())
             }
         }
     }
@@ -207,13 +231,14 @@ impl ForkServer {
         command.stdin(theirs).stdout(Stdio::null()).stderr(Stdio::null());
         let command = std::mem::replace(command, Command::new(""));
         let (mut process, started) = spawner.spawn(command, None).await?;
-        match timeout(READY_WITHIN, receive(&control)).await {
-            Ok(Ok(Some(News::Ready { ready }))) => tracing::info!(pid = ready, "fork server ready"),
+        let pid = match timeout(READY_WITHIN, receive(&control)).await {
+            Ok(Ok(Some(News::Ready { ready }))) => ready,
             Ok(Ok(Some(News::Unfit { unfit }))) => return Ok(Err(unfit)),
             Ok(Ok(_)) => return Err(io::Error::other("it ended while it began")),
             Ok(Err(error)) => return Err(error),
             Err(_) => return Err(io::Error::other("it is not ready in time")),
-        }
+        };
+        tracing::info!(pid, "fork server ready");
         let waiting = Arc::new(Waiting::new());
         let (heard, told) = (Arc::clone(&control), Arc::clone(&waiting));
         tokio::spawn(async move {
@@ -224,7 +249,7 @@ impl ForkServer {
             let _ = process.wait().await;
             drop(started);
         });
-        Ok(Ok(Self { control, waiting, next_id: AtomicU64::new(0) }))
+        Ok(Ok(Self { pid: pid.unsigned_abs(), control, waiting, next_id: AtomicU64::new(0) }))
     }
 
     async fn launch(

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use hero_core::{Decision, Event, prefill};
+use hero_schema::rpc::ForkServerState;
 use hero_schema::{
     Answerer, Bundle, FlowSignature, Json, LaunchNumber, Outcome, PlayRecord, PlaySid, PlayStatus,
     ResumeId, Timestamp, VersionSid, WorkflowSid, WorkflowVersion,
@@ -353,6 +354,11 @@ impl Supervisor {
     /// How many launches are under way.
     pub fn n_launches(&self) -> u32 {
         *self.shared.n_launches.borrow()
+    }
+
+    /// What launches are forked from.
+    pub fn fork_servers(&self) -> Vec<ForkServerState> {
+        self.shared.fork_servers.states()
     }
 
     /// Returns once no launch is under way.

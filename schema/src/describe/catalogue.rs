@@ -9,8 +9,8 @@ use crate::frame::{
     SpanTag, Spawn, StepDeadline, StepOutput,
 };
 use crate::rpc::{
-    Deleted, InboxItem, InboxPage, LogPage, PlayPage, PlaySummary, Resumed, SpanPage, Stats, Until,
-    WorkflowDetail, WorkflowPage,
+    Deleted, ForkServerState, InboxItem, InboxPage, LogPage, PlayPage, PlaySummary, Resumed,
+    SpanPage, Stats, Until, WorkflowDetail, WorkflowPage,
 };
 use crate::{
     Answerer, Bundle, ErrorKind, Failure, FailureKind, FieldType, FlowField, FlowSignature,
@@ -53,7 +53,7 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
             StepDeadline, PlayDeadline, Pause, Spawn, FlowResult, Reply),
         section!("RPC: results and errors":
             WorkflowDetail, WorkflowPage, PlayPage, PlaySummary, Until, Resumed, Deleted, LogPage, SpanPage,
-            InboxPage, InboxItem, Stats, ErrorObject, ErrorData, ErrorKind),
+            InboxPage, InboxItem, Stats, ForkServerState, ErrorObject, ErrorData, ErrorKind),
     ]
 }
 

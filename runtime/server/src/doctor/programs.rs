@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use hero_rpc::Client;
 use hero_rpc::health::Health;
 use hero_rpc::paths::Paths;
 use hero_schema::RpcError;
+use hero_schema::rpc::{ForkServerState, Nothing, Stats};
 use hero_supervisor::checkup::{self, Interpreter};
 
 use super::{Check, is_silent};
@@ -34,6 +36,28 @@ pub(super) fn server(paths: &Paths, server: &Result<Health, RpcError>) -> Check 
             .hint("restart it: `hero_logic --stop`, then `hero_logic --start`; no play is lost");
     }
     Check::ok(NAME, format!("version {version} runs (pid {pid})"))
+}
+
+/// How the processes of launches come into being, for what was launched lately.
+pub(super) async fn forks(client: &Client) -> Vec<Check> {
+    const NAME: &str = "forks";
+    let stats: Stats = match client.call("stats", &Nothing {}).await {
+        Ok(stats) => stats,
+        Err(error) => return vec![Check::failed(NAME, error)],
+    };
+    let told = |state: &ForkServerState| {
+        let ForkServerState { python, version_sid, n_launches, .. } = state;
+        match (state.pid, &state.reason) {
+            (Some(pid), _) => format!(
+                "launches of version {version_sid} are forked from process {pid} of `{python}`, {n_launches} so far"
+            ),
+            (None, reason) => format!(
+                "launches of version {version_sid} each start `{python}`, which takes longer: {}",
+                reason.as_deref().unwrap_or("nobody knows why")
+            ),
+        }
+    };
+    stats.fork_servers.iter().map(|state| Check::ok(NAME, told(state))).collect()
 }
 
 pub(super) async fn interpreter() -> Check {

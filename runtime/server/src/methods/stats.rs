@@ -12,5 +12,6 @@ pub(crate) async fn run(service: &Service, _: Nothing) -> Result<Stats, RpcError
         data_dir: service.data_dir.display().to_string(),
         pid: std::process::id(),
         n_launches: service.supervisor.n_launches(),
+        fork_servers: service.supervisor.fork_servers(),
     })
 }
