@@ -375,6 +375,8 @@ impl Supervisor {
         self.shared.is_stopping.send_replace(true);
         self.idle().await;
         self.shared.launch_dirs.remove_free();
+        // The task that listens there may outlive this handle for a moment.
+        let _ = std::fs::remove_file(&self.shared.settings.span_socket);
     }
 }
 
