@@ -51,7 +51,7 @@ check: need-cargo $(VENV)/.tools ## What every commit passes: format, lints, qui
 
 .PHONY: torture
 torture: install ## The faults, as often as before a release; takes hours
-	HERO_TORTURE=1 cargo test --locked --quiet -p hero_core --test model
+	HERO_TORTURE=1 cargo test --locked --quiet -p hero_core -p hero_store --tests
 	HERO_TORTURE=1 $(BIN)/pytest tests/faults tests/programs tests/fuzz tests/bad_inputs
 
 # What is fuzzed holds no unsafe code, so no sanitizer watches it, and it runs ten times as often. The flags tell
