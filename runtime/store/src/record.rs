@@ -45,11 +45,6 @@ pub(crate) fn checksum_of(bytes: &[u8]) -> u32 {
     checksum.map_or(0, u32::from_be_bytes)
 }
 
-/// Whether these bytes look like a record at all.
-pub(crate) fn is_record(bytes: &[u8]) -> bool {
-    matches!(bytes, [LAYOUT, _, _, _, _, ..])
-}
-
 /// Whether these bytes were written under this key.
 pub(crate) fn is_whole(key: &[u8], bytes: &[u8]) -> bool {
     decode::<serde::de::IgnoredAny>(key, bytes).is_ok()

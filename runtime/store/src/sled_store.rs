@@ -1,12 +1,10 @@
 //! A store in a directory, kept by sled.
 //!
 //! What sled 0.34 does not do is done here: its `flush` hands the data to the system and not to the
-//! disk, so an own handle of its file is synced before anything is acknowledged; its files for large
-//! values are never synced, so it is given no large value; damage makes it panic, so every call into
-//! it is caught; and where its log is damaged it goes back in time or over the gap without a word, so
-//! writes are counted and summed up. See [`directory`] for what happens around opening.
-//!
-//! Sled holds what was written lately; what is older stands in a [`pack`].
+//! disk, and wakes many threads for it, so what is acknowledged stands in a log of our own, and sled is
+//! made anew of it; its files for large values are never synced, so it is given no large value; its log
+//! grows without an end, so what is older is packed; damage makes it panic, so every call into it is
+//! caught. See [`directory`] for what happens around opening.
 
 mod blobs;
 mod compaction;
@@ -17,9 +15,11 @@ mod head;
 mod layers;
 mod lock;
 mod pack;
+mod recovery;
 mod space;
 mod sums;
 mod waker;
+mod wal;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -62,6 +62,10 @@ impl SledStore {
         self.read(|engine| engine.compactor.compact(&engine.core))
     }
 }
+
+/// The log that is written ahead, and sled's files beside it.
+const LOG: &str = "log";
+const TREE: &str = "tree";
 
 /// Values up to this size stand in sled itself. From about 8 KB on sled would put them into files
 /// that it never syncs.
@@ -175,9 +179,8 @@ impl Core {
             .iter()
             .map(|(key, value)| layers.old(key, value.is_none()))
             .collect::<Result<_, _>>()?;
-        let mut batch = sled::Batch::default();
         let mut sums = self.state().sums;
-        let mut changed = Vec::with_capacity(olds.len());
+        let mut written = Vec::with_capacity(olds.len() + 1);
         for ((key, value), old) in changes.into_iter().zip(olds) {
             if let Some(name) = old.value().and_then(BlobName::of) {
                 self.blobs.let_go(name);
@@ -186,16 +189,13 @@ impl Core {
             sums.exchange(&key, old.value(), new.as_deref());
             let fresh = old.replacement(new);
             sums.digests.exchange(&key, old.fresh.as_deref(), fresh.as_deref());
-            changed.push(key.clone());
-            match fresh {
-                Some(packed) => batch.insert(key, packed),
-                None => batch.remove(key),
-            }
+            written.push((key, fresh));
         }
+        let changed: Vec<_> = written.iter().map(|(key, _)| key.clone()).collect();
         sums.n_writes += 1;
-        batch.insert(keys::SUMS, sums.to_bytes());
+        written.push((keys::SUMS.to_vec(), Some(sums.to_bytes())));
         self.blobs.sync_names()?;
-        layers.apply(batch)?;
+        layers.write(sums.n_writes, written)?;
         let mut state = self.state();
         state.sums = sums;
         state.last_change = Some(Instant::now());

@@ -29,8 +29,8 @@ struct Prepared {
     content: Content,
 }
 
-/// The same content as a program that was killed leaves it, as one that was stopped does, and with a
-/// snapshot in between.
+/// The same content as a program that was killed leaves it, as one that was stopped does, and opened
+/// again in between.
 async fn prepared() -> Vec<Prepared> {
     let mut content = Content::default();
     let dir = directory();
@@ -44,18 +44,17 @@ async fn prepared() -> Vec<Prepared> {
     copy(dir.path(), closed.path());
     let closed_content = content.clone();
 
-    // Opened again it has a snapshot; what comes now stands in the log behind it.
     let store = SledStore::open(dir.path()).expect("it opens again");
     for (number, mut play) in content.plays.clone().into_values().enumerate().take(20) {
         play.revision += 1;
         play.name = format!("renamed {number}");
         content.commit(&store, vec![hero_store::Write::Play(Box::new(play))]).await;
     }
-    let with_snapshot = directory();
-    copy(dir.path(), with_snapshot.path());
+    let reopened = directory();
+    copy(dir.path(), reopened.path());
     // Packed, and with something on top of it.
     let working = directory();
-    copy(with_snapshot.path(), working.path());
+    copy(reopened.path(), working.path());
     let store = SledStore::open(working.path()).expect("it opens again");
     store.compact().expect("it compacts");
     let mut packed_content = content.clone();
@@ -69,7 +68,7 @@ async fn prepared() -> Vec<Prepared> {
     vec![
         Prepared { name: "killed", dir: killed, content: killed_content },
         Prepared { name: "closed", dir: closed, content: closed_content },
-        Prepared { name: "killed behind a snapshot", dir: with_snapshot, content },
+        Prepared { name: "killed after it was opened again", dir: reopened, content },
         Prepared { name: "packed", dir: packed, content: packed_content },
     ]
 }
@@ -87,10 +86,9 @@ enum Damage {
     CopyPageOverAnother,
     DeleteFile,
     EmptyFile,
-    HalfSnapshot,
 }
 
-const DAMAGES: [Damage; 8] = [
+const DAMAGES: [Damage; 7] = [
     Damage::FlipBit,
     Damage::ZeroPage,
     Damage::GarbagePage,
@@ -98,7 +96,6 @@ const DAMAGES: [Damage; 8] = [
     Damage::CopyPageOverAnother,
     Damage::DeleteFile,
     Damage::EmptyFile,
-    Damage::HalfSnapshot,
 ];
 
 impl Damage {
@@ -128,27 +125,23 @@ impl Damage {
             }
             Self::DeleteFile => fs::remove_file(&file).expect("removable"),
             Self::EmptyFile => fs::write(&file, "").expect("writable"),
-            Self::HalfSnapshot => {
-                let path = dir.join("sled/snap.00000000000000FF.generating");
-                fs::write(path, if at.is_multiple_of(2) { "" } else { "half" }).expect("writable");
-            }
         }
         format!("{self:?} in `{name}` at {at} of {n_used}")
     }
 
-    /// Sled's file mostly, or the pack below it; now and then any other.
+    /// The log mostly, or the pack below it; now and then any other.
     fn target(self, dir: &Path, random: &mut Random) -> PathBuf {
         let files = files_under(dir);
         let packs = files_under(&dir.join("packs"));
         match random.below(6) {
             0 | 1 => random.one_of(&files).clone(),
             2..4 if !packs.is_empty() => random.one_of(&packs).clone(),
-            _ => dir.join("sled/db"),
+            _ => dir.join("sled/log"),
         }
     }
 }
 
-/// Where the last byte of a file is that is not 0: sled makes its file longer than it fills it.
+/// Where the last byte of a file is that is not 0: a log is longer than what stands in it.
 fn used_bytes(file: &Path) -> usize {
     let content = fs::read(file).expect("readable");
     content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
@@ -263,7 +256,6 @@ async fn no_damage_makes_a_store_panic_or_forget_without_a_word() {
         let doctored = doctored.path().join("store");
         copy(dir.path(), &doctored);
         let fate = examine_in_time(dir.path(), content).await;
-        // It reads a log without sled, and that takes a while in a build that is not optimised.
         if round % 5 == 0 || lane::is_torture() {
             treat(&doctored, content, &fate).await;
         }
@@ -285,14 +277,14 @@ async fn a_torn_tail_is_told_of_at_every_byte() {
     lane::silence_sled();
     let prepared = prepared().await;
     let Prepared { dir: pristine, content, .. } = &prepared[0];
-    let n_used = used_bytes(&pristine.path().join("sled/db"));
+    let n_used = used_bytes(&pristine.path().join("sled/log"));
     let step = if lane::is_torture() { 1 } else { 64 };
     let mut n_refused = 0;
     for cut in (n_used - 4096..=n_used).rev().step_by(step) {
         let dir = directory();
         copy(pristine.path(), dir.path());
-        let db = File::options().write(true).open(dir.path().join("sled/db")).expect("writable");
-        db.set_len(cut as u64).expect("writable");
+        let log = File::options().write(true).open(dir.path().join("sled/log")).expect("writable");
+        log.set_len(cut as u64).expect("writable");
         let fate = examine_in_time(dir.path(), content).await;
         n_refused += usize::from(fate == Fate::Refused);
     }

@@ -63,7 +63,7 @@ async fn a_store_that_is_well_is_left_alone() {
         assert!(!report.needs_repair());
         assert_eq!(report.repaired, None);
         let text = report.to_string();
-        let expected = format!("store `{}`\nformat 4, not in use\n", dir.display());
+        let expected = format!("store `{}`\nformat 5, not in use\n", dir.display());
         assert!(text.starts_with(&expected), "{text}");
         assert!(text.ends_with("2 plays: 1 running, 1 success\nto do: nothing"), "{text}");
     }
@@ -162,10 +162,10 @@ async fn a_repair_that_crashed_is_begun_anew_and_loses_nothing() {
 async fn what_no_report_finds_is_not_there() {
     let (_parent, dir) = place();
     drop(filled(&dir).await);
-    fs::remove_file(dir.join("sled/db")).expect("removable");
+    fs::remove_file(dir.join("sled/log")).expect("removable");
     let report = doctor::examine(&dir).expect("it reads");
     assert!(
-        report.to_string().contains("lost: the tree cannot be read (`sled/db` is missing)"),
+        report.to_string().contains("lost: the tree cannot be read (its log is missing)"),
         "{report}"
     );
     assert!(

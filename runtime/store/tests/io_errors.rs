@@ -41,7 +41,7 @@ const INJECTIONS: [Injection; 12] = [
     Injection { is_harmless: true, ..Injection::of("pwrite64", "EINTR", 30) },
     Injection::of("fsync", "EIO", 9),
     Injection::of("rename", "EIO", 4),
-    Injection::of("sync_file_range", "EIO", 20),
+    Injection::of_sled("EIO"),
 ];
 
 impl Injection {
@@ -49,9 +49,14 @@ impl Injection {
         Self { call, error, n_calls, file: None, is_harmless: false }
     }
 
-    /// While sled writes its log, on threads of its own.
+    /// While an entry is written.
     const fn of_the_log(error: &'static str) -> Self {
-        Self { file: Some("sled/db"), ..Self::of("pwrite64", error, 20) }
+        Self { file: Some("sled/log"), ..Self::of("pwrite64", error, 50) }
+    }
+
+    /// While sled writes its files, on threads of its own.
+    const fn of_sled(error: &'static str) -> Self {
+        Self { file: Some("sled/tree/db"), ..Self::of("pwrite64", error, 1) }
     }
 }
 

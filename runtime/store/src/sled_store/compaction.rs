@@ -18,20 +18,21 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::blobs::{names_in, sync_dir};
-use super::directory::open_sled;
-use super::layers::{Layers, sync_opened};
+use super::layers::Layers;
 use super::pack::{self, Pack, PackWriter};
+use super::recovery::new_tree;
 use super::sums::{self, Sums};
-use super::{Core, io_error, space};
+use super::wal::Wal;
+use super::{Core, LOG, io_error, space};
 use crate::{Error, keys};
 
-/// A sled of this length is not worth it, nor one of this part of the pack, which is written anew.
-const SLED_BYTES_MIN: u64 = 3 << 20;
-const SLED_PART_MIN: u64 = 8;
+/// A log of this length is not worth it, nor one of this part of the pack, which is written anew.
+const LOG_BYTES_MIN: u64 = 3 << 20;
+const LOG_PART_MIN: u64 = 8;
 
-/// However busy everybody is, sled's file is packed once it is longer than the pack, and than the first
-/// of these; a pack of any length lets it grow to the second: opening reads all of it.
-const SLED_BYTES_BUSY: (u64, u64) = (16 << 20, 256 << 20);
+/// However busy everybody is, what is in the log is packed once that is longer than the pack, and than the
+/// first of these; a pack of any length lets it grow to the second: opening reads all of it.
+const LOG_BYTES_BUSY: (u64, u64) = (16 << 20, 256 << 20);
 
 /// So many bytes in the pack that nobody needs are worth it.
 const UNNEEDED_BYTES_MIN: u64 = 1 << 20;
@@ -44,6 +45,9 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// After an error it is not tried again for so long.
 const PAUSE: Duration = Duration::from_secs(120);
+
+/// The number under which pairs are copied that no single write has written.
+pub(super) const BEFORE_ALL: u64 = 0;
 
 /// How many pairs are read at once.
 const CHUNK_PAIRS: usize = 256;
@@ -161,17 +165,17 @@ impl Control {
 /// Whether there is enough to win.
 fn is_worth_it(core: &Core) -> Result<bool, Error> {
     let layers = core.layers();
-    let sled_bytes = layers.file_bytes()?;
+    let log_bytes = layers.log_bytes();
     let (pack_bytes, packed_bytes) =
         layers.pack.as_ref().map_or((0, 0), |pack| (pack.file_bytes, pack.extent.n_bytes));
     let state = core.state();
     let unneeded_bytes = packed_bytes.saturating_sub(state.sums.whole.n_bytes);
     let is_idle = state.last_change.is_none_or(|at| at.elapsed() >= IDLE);
-    let has_much = sled_bytes > SLED_BYTES_MIN.max(pack_bytes / SLED_PART_MIN)
+    let has_much = log_bytes > LOG_BYTES_MIN.max(pack_bytes / LOG_PART_MIN)
         || unneeded_bytes > UNNEEDED_BYTES_MIN.max(packed_bytes / 4);
     Ok(state.stopped.is_none()
         && (is_idle && has_much
-            || sled_bytes > pack_bytes.clamp(SLED_BYTES_BUSY.0, SLED_BYTES_BUSY.1)))
+            || log_bytes > pack_bytes.clamp(LOG_BYTES_BUSY.0, LOG_BYTES_BUSY.1)))
 }
 
 struct Compaction<'a> {
@@ -184,7 +188,7 @@ impl Compaction<'_> {
     fn run(&self) -> Result<(), Error> {
         let dir = &self.core.dir;
         let packed_bytes = self.old.pack.as_ref().map_or(0, |pack| pack.file_bytes);
-        space::check_for(dir, self.old.file_bytes()? + packed_bytes)?;
+        space::check_for(dir, self.old.log_bytes() + packed_bytes)?;
         space::check(dir, space::FOR_PLAYS)?;
         let number = {
             let _alone = self.alone();
@@ -214,8 +218,9 @@ impl Compaction<'_> {
         let pack = Pack::open(&packs_dir(dir), number)?;
         let next_dir = next_dir(dir);
         let sled_dir = dir.join("sled");
-        let db = open_sled(&next_dir)?;
-        let layers = Layers::over(Some(pack), db, &next_dir, &sled_dir)?;
+        let db = new_tree(&next_dir)?;
+        let log = Wal::create(&next_dir.join(LOG))?;
+        let layers = Layers::over(Some(pack), db, log, &sled_dir)?;
         let mut next = Next::new(&self.old, layers, self.core.state().sums);
         for _ in 0..ROUNDS_MAX {
             if self.n_changed() <= CHANGED_MAX {
@@ -223,7 +228,7 @@ impl Compaction<'_> {
             }
             next.copy(self.take_changed())?;
         }
-        sync_opened(&next_dir)?;
+        sync_dir(&next_dir)?;
         // What is exchanged must be certain to be there.
         sync_dir(dir)?;
         next.layers.sync()?;
@@ -298,19 +303,16 @@ impl<'a> Next<'a> {
     }
 
     fn copy_some(&mut self, changed: &[Vec<u8>]) -> Result<(), Error> {
-        let mut batch = sled::Batch::default();
+        let mut changes = Vec::with_capacity(changed.len());
         for key in changed {
             let value = self.old.get(key)?;
             let old = self.layers.old(key, value.is_none())?;
             self.sums.whole.exchange(key, old.value(), value.as_deref());
             let fresh = old.replacement(value);
             self.sums.digests.exchange(key, old.fresh.as_deref(), fresh.as_deref());
-            match fresh {
-                Some(packed) => batch.insert(key.as_slice(), packed),
-                None => batch.remove(key.as_slice()),
-            }
+            changes.push((key.clone(), fresh));
         }
-        self.layers.apply(batch)
+        self.layers.write(BEFORE_ALL, changes)
     }
 
     /// Holds the new layers against the old ones, and makes them durable.
@@ -324,9 +326,8 @@ impl<'a> Next<'a> {
             let reason = "what was packed does not come to what was there".into();
             return Err(Error::Damaged { record: "the new pack".into(), reason });
         }
-        let mut batch = sled::Batch::default();
-        batch.insert(keys::SUMS, sums.to_bytes());
-        self.layers.apply(batch)?;
+        let last = vec![(keys::SUMS.to_vec(), Some(sums.to_bytes()))];
+        self.layers.write(sums.n_writes, last)?;
         self.layers.sync()?;
         Ok(sums)
     }

@@ -4,9 +4,10 @@
 //! |---|---|
 //! | `lock` | who has it open, see [`super::lock`] |
 //! | `format` | the format number, as text: read before anything else |
-//! | `sled/` | sled's files: what was written lately |
-//! | `packs/` | what is older, see [`super::pack`]; sled's sums name the one that counts |
-//! | `sled.next/` | the files that are to take the place of sled's, see [`super::compaction`], or took it |
+//! | `sled/log` | what was written lately, see [`super::wal`] |
+//! | `sled/tree/` | sled's files: the same, to be read; made anew at every opening |
+//! | `packs/` | what is older, see [`super::pack`]; the sums in the log name the one that counts |
+//! | `sled.next/` | what is to take the place of `sled/`, see [`super::compaction`], or took it |
 //! | `blobs/` | large values, see [`super::blobs`] |
 //! | `head` | how many writes were acknowledged, see [`super::head`] |
 //!
@@ -24,16 +25,17 @@ use std::time::{Duration, Instant};
 use super::blobs::{self, BlobName, Blobs, sync_dir};
 use super::guarded::guarded;
 use super::head::Head;
-use super::layers::{Layers, sync_opened};
+use super::layers::Layers;
 use super::lock::DirectoryLock;
 use super::pack::Pack;
+use super::recovery::{self, Recovered};
 use super::sums::{self, Sums};
 use super::{Core, SledEngine, State, compaction, io_error, space};
 use crate::record::{self, Format};
 use crate::{Changes, Engine, Error, clock, keys, migration};
 
 /// The format that this version writes, and the newest it understands.
-pub(super) const FORMAT_NUMBER: u32 = 4;
+pub(super) const FORMAT_NUMBER: u32 = 5;
 
 /// What sled may keep in memory. It divides this by 256, and a page of the largest values must fit.
 const CACHE_BYTES: u64 = 16 << 20;
@@ -61,15 +63,10 @@ fn try_open(dir: &Path) -> Result<SledEngine, Error> {
     let format = read_format(dir)?;
     space::check(dir, space::TO_OPEN)?;
     let sled_dir = dir.join("sled");
-    if format.is_some() && !sled_dir.join("db").exists() {
-        return Err(damaged_tree("`db` is missing"));
-    }
     compaction::clean_up(dir)?;
-    heal(&sled_dir)?;
-    let tree = open_sled(&sled_dir)?;
     let head = Head::open(dir)?;
-    let sums = checked_sums(&tree, &sled_dir, &head)?;
-    let layers = Layers::over(checked_pack(dir, sums.whole.pack)?, tree, &sled_dir, &sled_dir)?;
+    let Recovered { tree, log, sums } = recovery::recover(&sled_dir, format, &head)?;
+    let layers = Layers::over(checked_pack(dir, sums.whole.pack)?, tree, log, &sled_dir)?;
     let state = State { sums, changed: None, last_change: None, stopped: None };
     let core = Core {
         layers: RwLock::new(Arc::new(layers)),
@@ -83,6 +80,9 @@ fn try_open(dir: &Path) -> Result<SledEngine, Error> {
     check_format_record(&core, format.is_some())?;
     sync_all(dir, &core)?;
     sweep(&core)?;
+    if format == Some(FORMAT_NUMBER) {
+        recovery::remove_old_tree(&sled_dir)?;
+    }
     let engine = SledEngine::over(core)?;
     if format.is_some_and(|format| format < 4) {
         migration::to_format_4(&engine)?;
@@ -149,7 +149,7 @@ pub(super) fn heal(sled_dir: &Path) -> Result<(), Error> {
 /// What keeps sled from opening and what it can do without: snapshots that a kill inside an earlier
 /// open or a full disk left half written, snapshots that are damaged (sled makes another one of its
 /// log), and a `conf` that is not what it would write anew.
-pub(super) fn in_sleds_way(sled_dir: &Path) -> Result<Vec<PathBuf>, Error> {
+fn in_sleds_way(sled_dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     for path in blobs::names_in(sled_dir)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -185,7 +185,8 @@ fn is_whole_snapshot(content: &[u8]) -> bool {
 }
 
 pub(super) fn open_sled(sled_dir: &Path) -> Result<sled::Db, Error> {
-    let config = sled::Config::new().path(sled_dir).cache_capacity(CACHE_BYTES);
+    let config =
+        sled::Config::new().path(sled_dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     let waiting_ends = Instant::now() + Duration::from_secs(RELEASE_SECONDS_MAX);
     loop {
         match guarded("open", sled_dir, || "the tree".into(), || config.open()) {
@@ -203,29 +204,6 @@ pub(super) fn open_sled(sled_dir: &Path) -> Result<sled::Db, Error> {
 /// out.
 fn is_locked(error: &std::io::Error) -> bool {
     error.to_string().contains("could not acquire lock")
-}
-
-/// What the tree comes to, unless that is less than it should.
-fn checked_sums(tree: &sled::Db, sled_dir: &Path, head: &Head) -> Result<Sums, Error> {
-    let stored = sums::stored(tree, sled_dir)?;
-    head.check(stored.n_writes)?;
-    let digests = sums::found(tree, sled_dir)?;
-    if stored.digests.is_some_and(|stored| stored != digests) {
-        // What shows by itself when it is read must not keep everything else from being read.
-        let damaged = sums::damaged_record(tree, sled_dir)?;
-        let reason = "it does not come to what was written: some of it is missing";
-        let record = damaged.ok_or_else(|| damaged_tree(reason))?;
-        tracing::error!(record, "the store is opened although one of its records is damaged");
-    }
-    let n_blobs = match stored.n_blobs {
-        Some(n_blobs) => n_blobs,
-        None => sums::blob_names(tree, sled_dir)?.len() as u64,
-    };
-    let whole = match stored.whole {
-        Some(whole) => whole,
-        None => sums::whole_of(tree, sled_dir)?,
-    };
-    Ok(Sums { n_writes: stored.n_writes, n_blobs, digests, whole })
 }
 
 /// The pack of this number. What lists hang on is read at once, the rest when it is needed.
@@ -272,10 +250,10 @@ fn check_format_record(core: &Core, is_created: bool) -> Result<(), Error> {
     }
 }
 
-/// Makes durable what sled wrote while it opened and never syncs itself: first the names, so that no
-/// count of writes outlives the file that they are in.
+/// Makes durable what opening made: first the names, so that no count of writes outlives the file that
+/// they are in.
 fn sync_all(dir: &Path, core: &Core) -> Result<(), Error> {
-    sync_opened(&dir.join("sled"))?;
+    sync_dir(&dir.join("sled"))?;
     for inner in [dir.join("blobs"), compaction::packs_dir(dir)] {
         fs::create_dir_all(&inner).map_err(io_error("create", &inner))?;
         sync_dir(&inner)?;
@@ -288,6 +266,6 @@ fn sync_all(dir: &Path, core: &Core) -> Result<(), Error> {
     core.head.sync()
 }
 
-fn damaged_tree(reason: &str) -> Error {
+pub(super) fn damaged_tree(reason: &str) -> Error {
     Error::Damaged { record: "the tree".into(), reason: reason.into() }
 }

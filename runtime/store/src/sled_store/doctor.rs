@@ -1,13 +1,12 @@
 //! Looks after damaged directories: says what is there and what is lost, and saves what is readable.
 //!
-//! Sled reads only a copy of its files here, because it mends them when it opens them and thereby
-//! removes what could still be read; where it gives up, its log is read without it. A play is carried over only where everything is there that its
-//! next launch would build on; another would do again what it has done before. It is put into
-//! quarantine, where people can read it.
+//! What was written ahead is read over its gaps, and sled reads only a copy of its files, because it
+//! mends them when it opens them. A play is carried over only where everything is there that its next
+//! launch would build on; another would do again what it has done before. It is put into quarantine,
+//! where people can read it.
 
 mod copy;
 mod diagnosis;
-mod log;
 mod report;
 mod rescue;
 mod salvage;

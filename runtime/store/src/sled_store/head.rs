@@ -1,8 +1,8 @@
 //! How many writes were acknowledged, told by a file beside sled's.
 //!
-//! Where sled's log is damaged, sled takes the damage for the end of the log and opens as if nothing
-//! had come after it: remembered steps would run again. So each write is counted in the tree, and
-//! the count is noted here once it is durable; a tree that has come to less has lost something.
+//! Where the last entry of the log is damaged, or the log is cut, that looks as if nobody had been told of
+//! it yet: remembered steps would run again. So each write is counted in the log, and the count is noted
+//! here once it is durable; a log that comes to less has lost something.
 //!
 //! A note costs no sync. It survives a kill at once; after a power cut it may be older than the
 //! tree, never newer, and then proves less.
@@ -52,6 +52,11 @@ impl Head {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Whether nothing was ever noted.
+    pub(super) fn is_blank(&self) -> bool {
+        matches!(self.read(), Ok(None))
     }
 
     /// Notes what is durable now.

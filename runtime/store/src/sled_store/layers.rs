@@ -1,14 +1,16 @@
 //! What is new, in sled, over what is older, in a pack: together one ordered set of pairs.
+//!
+//! What is in sled is durable by the log that is written ahead, never by itself.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use super::blobs::sync_dir;
 use super::guarded::guarded;
 use super::io_error;
 use super::pack::{Pack, PackedPair};
 use super::waker::Waker;
+use super::wal::{Change, Wal};
 use crate::{Error, keys};
 
 /// Stands in sled for a key that is in the pack and was removed since.
@@ -18,8 +20,10 @@ pub(super) const REMOVED: u8 = 3;
 pub(super) struct Layers {
     waker: Waker,
     pub(super) db: sled::Db,
-    /// An own handle of sled's file: the only way to have it synced.
-    data_file: File,
+    log: Mutex<Wal>,
+    /// Held while a write is put into sled: nobody sees a part of it. Sled's own batches would be written
+    /// to disk at once.
+    visible: RwLock<()>,
     pub(super) pack: Option<Pack>,
     sled_dir: PathBuf,
 }
@@ -49,19 +53,18 @@ impl Old {
 }
 
 impl Layers {
-    /// Puts a sled over a pack. `sled_dir` is where its files stand, or will stand once it is in use.
+    /// Puts a sled and its log over a pack. `sled_dir` is where its files stand, or will stand once it is
+    /// in use.
     pub(super) fn over(
         pack: Option<Pack>,
         db: sled::Db,
-        opened_in: &Path,
+        log: Wal,
         sled_dir: &Path,
     ) -> Result<Self, Error> {
-        let path = opened_in.join("db");
-        let data_file = File::open(&path).map_err(io_error("open", &path))?;
         let sled_dir = sled_dir.to_owned();
         let waker = Waker::start(db.clone(), sled_dir.clone())
             .map_err(io_error("start a thread for", &sled_dir))?;
-        Ok(Self { waker, db, data_file, pack, sled_dir })
+        Ok(Self { waker, db, log: log.into(), visible: RwLock::default(), pack, sled_dir })
     }
 
     /// The value of a key.
@@ -85,6 +88,7 @@ impl Layers {
     }
 
     fn fresh(&self, key: &[u8]) -> Result<Option<sled::IVec>, Error> {
+        let _whole = self.whole();
         guarded("read", &self.sled_dir, || keys::describe(key), || self.db.get(key))
     }
 
@@ -118,6 +122,7 @@ impl Layers {
 
     fn scan_fresh(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<PackedPair>, Error> {
         let first = range.start.clone();
+        let _whole = self.whole();
         let read = || {
             let pairs = self.db.range(range).take(limit);
             pairs.map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
@@ -125,37 +130,50 @@ impl Layers {
         guarded("read", &self.sled_dir, || keys::describe(&first), read)
     }
 
-    /// Hands changes to sled.
-    pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), Error> {
-        let apply = || self.waker.during(|| self.db.apply_batch(batch));
-        guarded("write", &self.sled_dir, || "the tree".into(), apply).map_err(|error| match error {
-            // Sled may have gone half of the way.
-            Error::Damaged { reason, .. } => {
-                io_error("write", &self.sled_dir)(std::io::Error::other(reason))
-            }
-            other => other,
-        })
+    /// Does what a write does, durably with the next [`Layers::sync`].
+    pub(super) fn write(&self, n_writes: u64, changes: Vec<Change>) -> Result<(), Error> {
+        self.log().push(n_writes, &changes)?;
+        let put = || {
+            let _alone = self.visible.write().unwrap_or_else(PoisonError::into_inner);
+            changes.into_iter().try_for_each(|(key, packed)| put(&self.db, key, packed))
+        };
+        guarded("write", &self.sled_dir, || "the tree".into(), || self.waker.during(put)).map_err(
+            |error| match error {
+                // Sled may have gone half of the way.
+                Error::Damaged { reason, .. } => {
+                    io_error("write", &self.sled_dir)(std::io::Error::other(reason))
+                }
+                other => other,
+            },
+        )
     }
 
-    /// Makes what sled was handed durable.
+    /// Makes everything durable that was written.
     pub(super) fn sync(&self) -> Result<(), Error> {
-        let flush = || self.waker.during(|| self.db.flush());
-        guarded("flush", &self.sled_dir, || "the tree".into(), flush)?;
-        self.data_file.sync_data().map_err(io_error("sync", &self.sled_dir.join("db")))
+        self.log().sync()
     }
 
-    /// How long sled's file is.
-    pub(super) fn file_bytes(&self) -> Result<u64, Error> {
-        let found = self.data_file.metadata().map_err(io_error("read", &self.sled_dir))?;
-        Ok(found.len())
+    /// How much was written since it was packed, in bytes.
+    pub(super) fn log_bytes(&self) -> u64 {
+        self.log().n_bytes()
+    }
+
+    /// No write is in sled in part.
+    fn whole(&self) -> RwLockReadGuard<'_, ()> {
+        self.visible.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self) -> MutexGuard<'_, Wal> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Makes durable what sled writes while it opens and never syncs itself, except its log.
-pub(super) fn sync_opened(sled_dir: &Path) -> Result<(), Error> {
-    let conf = sled_dir.join("conf");
-    File::open(&conf).and_then(|conf| conf.sync_all()).map_err(io_error("sync", &conf))?;
-    sync_dir(sled_dir)
+/// Puts a pair into sled, or takes it out.
+pub(super) fn put(db: &sled::Db, key: Vec<u8>, packed: Option<Vec<u8>>) -> sled::Result<()> {
+    match packed {
+        Some(packed) => db.insert(key, packed).map(drop),
+        None => db.remove(key).map(drop),
+    }
 }
 
 /// Merges pairs, both in order: what is fresh hides what is packed. Until `take` has enough.

@@ -1,5 +1,5 @@
-//! How much room the disk has. A full disk does sled no harm that a reopened store would not mend,
-//! but it stops everybody; so new work is refused while what was accepted can still be finished.
+//! How much room the disk has. A full disk does no harm that a reopened store would not mend, but it
+//! stops everybody; so new work is refused while what was accepted can still be finished.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(super) struct Reserve {
 /// To accept a new play.
 pub(super) const FOR_PLAYS: Reserve = Reserve { bytes: 64 << 20, part_of_disk: 4 };
 
-/// To open a store: sled then writes a snapshot of where its pages are.
+/// To open a store: sled is then made anew.
 pub(super) const TO_OPEN: Reserve = Reserve { bytes: 8 << 20, part_of_disk: 16 };
 
 /// Whether so much is free.

@@ -21,7 +21,7 @@ use crate::{Error, keys, record};
 const N_GROUPS: usize = 64;
 
 /// What is kept under [`keys::SUMS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sums {
     /// How many writes there were.
     pub(super) n_writes: u64,

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::super::blobs::{self, BlobName, Blobs};
 use super::super::head::Head;
 use super::super::sums::{Digests, Stored};
-use super::super::{INLINE, compaction, directory};
+use super::super::{INLINE, LOG, compaction, directory};
 use super::report::{Finding, Report};
 use super::salvage::{self, Salvaged};
 use crate::record::{self, Tally};
@@ -107,7 +107,7 @@ impl Diagnosis {
             dir: dir.to_owned(),
             format: directory::read_format(dir).ok().flatten(),
             holder: None,
-            tree_bytes: bytes_of(&dir.join("sled/db"))
+            tree_bytes: bytes_of(&dir.join("sled").join(LOG))
                 + packs.iter().map(|pack| bytes_of(pack)).sum::<u64>(),
             n_blobs: self.blob_files.len(),
             blob_bytes: self.blob_files.iter().map(|file| bytes_of(file)).sum(),
@@ -157,10 +157,6 @@ impl Diagnosis {
     fn look_at_files(&mut self) {
         if let Err(error) = directory::read_format(&self.dir) {
             self.findings.push(Finding::loss(error.to_string()));
-        }
-        for path in directory::in_sleds_way(&self.dir.join("sled")).unwrap_or_default() {
-            let text = format!("`{}` is damaged; sled makes it anew", path.display());
-            self.findings.push(Finding::note(text));
         }
     }
 

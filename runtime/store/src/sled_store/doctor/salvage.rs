@@ -1,6 +1,7 @@
 //! Reads what can be read of a tree.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 
@@ -12,8 +13,8 @@ use super::super::directory::{heal, open_sled};
 use super::super::guarded::guarded;
 use super::super::layers::REMOVED;
 use super::super::pack::{self, Salvage};
+use super::super::{LOG, io_error, wal};
 use super::copy::Copy;
-use super::log;
 use crate::{Error, keys};
 
 /// The pairs of a store, as sled holds them.
@@ -63,28 +64,50 @@ impl Salvaged {
     }
 }
 
-/// Reads sled's files: as sled does where it can and `is_whole` likes what it reads, else message by
-/// message.
+/// Reads the log; of a store of an older format, which has none, sled's files.
 pub(super) fn read(
     sled_dir: &Path,
     is_whole: impl Fn(&BTreeMap<Vec<u8>, Vec<u8>>) -> bool,
 ) -> Result<Salvaged, Error> {
-    let db_file = sled_dir.join("db");
-    if !db_file.exists() {
-        let unreadable = Some("`sled/db` is missing".into());
-        return Ok(Salvaged { unreadable, ..Salvaged::default() });
+    if let Some(mut salvaged) = read_log(&sled_dir.join(LOG))? {
+        let is_readable = salvaged.n_gaps == 0 || is_whole(&salvaged.pairs);
+        salvaged.unreadable = (!is_readable).then(|| "a part of its log does not read".into());
+        return Ok(salvaged);
     }
-    let log = log::read(&db_file)?;
-    let (pairs, unreadable) = match read_copy(&Copy::of(sled_dir)?) {
-        Ok(pairs) if is_whole(&pairs) => (pairs, None),
-        Ok(_) => (log.pairs, Some("sled skips a part of it".into())),
-        Err(Error::Damaged { reason, .. }) => (log.pairs, Some(reason)),
-        Err(other) => return Err(other),
-    };
-    Ok(Salvaged { pairs, unreadable, n_gaps: log.n_gaps, lost: Vec::new() })
+    match read_copy(sled_dir) {
+        Ok(pairs) => Ok(Salvaged { pairs, ..Salvaged::default() }),
+        Err(Error::Damaged { reason, .. }) => {
+            Ok(Salvaged { unreadable: Some(reason), ..Salvaged::default() })
+        }
+        Err(other) => Err(other),
+    }
 }
 
-fn read_copy(copy: &Copy) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Error> {
+/// What the log comes to; None where there is none.
+fn read_log(path: &Path) -> Result<Option<Salvaged>, Error> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("read", path)(error)),
+    };
+    let wal::Salvage { entries, n_gaps } = wal::salvage(&bytes);
+    let latest = entries.into_iter().flat_map(|(_, changes)| changes);
+    let mut pairs = BTreeMap::new();
+    for (key, packed) in latest {
+        match packed {
+            Some(packed) => pairs.insert(key, packed),
+            None => pairs.remove(&key),
+        };
+    }
+    Ok(Some(Salvaged { pairs, n_gaps, ..Salvaged::default() }))
+}
+
+fn read_copy(sled_dir: &Path) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Error> {
+    if !sled_dir.join("db").exists() {
+        let reason = "its log is missing".into();
+        return Err(Error::Damaged { record: "the tree".into(), reason });
+    }
+    let copy = Copy::of(sled_dir)?;
     let path = copy.path();
     heal(path)?;
     let tree = open_sled(path)?;
@@ -93,50 +116,4 @@ fn read_copy(copy: &Copy) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Error> {
         pairs.collect()
     };
     guarded("read", path, || "the tree".into(), read)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::{Copy, log, read_copy};
-    use crate::sled_store::directory;
-    use crate::{Changes, Engine, SledEngine};
-
-    /// Holds the log against the tree.
-    fn assert_log_tells_all(dir: &Path) {
-        let log = log::read(&dir.join("sled/db")).expect("readable");
-        let tree = read_copy(&Copy::of(&dir.join("sled")).expect("copied")).expect("readable");
-        assert_eq!(log.pairs.len(), tree.len());
-        assert!(log.pairs == tree, "the log comes to something else than the tree");
-    }
-
-    fn change(engine: &SledEngine, number: u32) {
-        let mut changes = Changes::new();
-        // Growing, replacing and removing, in places near each other and far apart.
-        for step in 0..7u32 {
-            let mixed =
-                number.wrapping_mul(0x9E37_79B9).wrapping_add(step.wrapping_mul(0x85EB_CA6B)) >> 8;
-            let key = format!("{}{:05}", ["o", "s", "pa"][mixed as usize % 3], mixed % 4000);
-            let value =
-                (!mixed.is_multiple_of(5)).then(|| vec![mixed as u8 | 2; mixed as usize % 3000]);
-            changes.insert(key.into_bytes(), value);
-        }
-        engine.apply(changes).expect("writable");
-    }
-
-    #[test]
-    fn the_log_comes_to_what_the_tree_holds() {
-        let dir = tempfile::tempdir().expect("a directory for the test");
-        for round in 0..2 {
-            let engine = directory::open(dir.path()).expect("it opens");
-            for number in 0..700 {
-                change(&engine, round * 700 + number);
-            }
-            engine.sync().expect("writable");
-            assert_log_tells_all(dir.path());
-            drop(engine);
-            assert_log_tells_all(dir.path());
-        }
-    }
 }
