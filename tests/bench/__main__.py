@@ -1,4 +1,4 @@
-"""One run of everything: `python -m bench --programs BIN --output DIR [--size full|quick|smoke]`.
+"""One run of everything: `python -m bench --programs BIN --output DIR [--size full|short|quick|smoke]`.
 
 Measures this project, then, unless it is to be quick, each peer, in turn. Prints the table and writes
 DIR/results.json, or results-SIZE.json where the run was not a full one. `make bench` calls it.
@@ -19,6 +19,7 @@ from typing import Any
 
 from .measuring import kill_family
 from .peers.install import PEERS, Missing, Peer, install
+from .suite import SIZES
 from .table import OURS, ROWS, derived, judged, printed
 
 TESTS = Path(__file__).parent.parent
@@ -49,7 +50,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--programs", type=Path, required=True, help="the `bin` with hero_logic_server")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--size", choices=("full", "quick", "smoke"), default="full")
+    parser.add_argument("--size", choices=SIZES, default="full")
     parser.add_argument("--peers", default="", help="only these, with commas between them; all if empty")
     return parser.parse_args()
 

@@ -56,6 +56,18 @@ SIZES = {
         budget_seconds=2.0,
         unchanged_seconds=1.0,
     ),
+    # With the peers, in about half an hour: fewer repetitions, and none of the large stores.
+    "short": Sizes(
+        n_latencies=100,
+        n_flows=500,
+        replays=(1_000, 10_000),
+        disk_flow=2_000,
+        n_paused=200,
+        n_paused_many=0,
+        n_stored=0,
+        budget_seconds=8.0,
+        unchanged_seconds=2.0,
+    ),
     # Shows that the scripts work; its figures mean nothing.
     "smoke": Sizes(
         n_runs=1,
