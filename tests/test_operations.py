@@ -415,7 +415,7 @@ def waits() -> str:
 def test_a_store_that_lost_its_tree_is_found_and_repaired_and_the_old_one_is_kept(hero: Hero) -> None:
     sid = quick(hero)
     store = hero.data_dir / "store"
-    (store / "sled" / "db").unlink()
+    (store / "sled" / "log").unlink()
     assert hero("show", sid).code == 2, "nothing is taken for an empty store"
     found, checks = examined(hero)
     assert found == 1 and any("--repair" in (check["hint"] or "") for check in checks["store"])

@@ -84,7 +84,7 @@ async fn a_damaged_store_fails_until_it_is_repaired_and_the_old_one_is_kept() {
     let paths = running.paths.clone();
     running.server.stop().await.expect("closes");
     assert_eq!(said_once(&paths, "store").await.status, Ok);
-    fs::remove_file(paths.store_dir().join("sled/db")).expect("removes");
+    fs::remove_file(paths.store_dir().join("sled/log")).expect("removes");
     let damaged = said(&paths, "store").await;
     assert!(
         damaged.iter().any(|check| check.status == Fail && check.hint.is_some()),
