@@ -29,8 +29,8 @@ const SECOND_HEAD_AT: usize = 512;
 const FIRST_ENTRY_AT: usize = 1024;
 const ENTRY_HEAD_BYTES: usize = 4 + 4 + 8 + 8 + 8;
 
-/// By how much the file grows.
-const GROWTH_BYTES: usize = 1 << 20;
+/// By how much the file grows: by as much as it has, within these.
+const GROWTH_BYTES: (u64, u64) = (64 << 10, 1 << 20);
 
 const PAGE_BYTES: usize = 4096;
 
@@ -80,7 +80,7 @@ impl Wal {
         }
         wal.write_at(&heads, 0)?;
         wal.length = PAGE_BYTES as u64;
-        wal.grow(GROWTH_BYTES)?;
+        wal.grow(0)?;
         wal.file.sync_all().map_err(io_error("sync", path))?;
         Ok(wal)
     }
@@ -134,7 +134,7 @@ impl Wal {
         let checksum = checksum(&self.salt, &entry[8..]);
         entry[4..8].copy_from_slice(&checksum.to_be_bytes());
         if self.length < self.end + (entry.len() + ENTRY_HEAD_BYTES) as u64 {
-            self.grow(entry.len() + GROWTH_BYTES)?;
+            self.grow(entry.len())?;
         }
         self.write_at(&entry, self.end)?;
         self.end += entry.len() as u64;
@@ -156,9 +156,10 @@ impl Wal {
         self.end
     }
 
-    /// Fills the room for further entries with zeros, page by page: what is written at once some systems
+    /// Fills the room for so many bytes, and for further entries, with zeros: page by page: what is written at once some systems
     /// keep as one piece in memory, and sync as one.
-    fn grow(&mut self, by: usize) -> Result<(), Error> {
+    fn grow(&mut self, n_bytes: usize) -> Result<(), Error> {
+        let by = n_bytes + self.length.clamp(GROWTH_BYTES.0, GROWTH_BYTES.1) as usize;
         let mut fill = || {
             self.file.seek(SeekFrom::Start(self.length))?;
             for _ in 0..by.div_ceil(PAGE_BYTES) {
@@ -357,7 +358,7 @@ mod tests {
     fn it_grows_with_what_is_written() {
         let (_dir, path, _) = log();
         let mut wal = Wal::open(&path).expect("whole").0;
-        let large = vec![7; 3 * GROWTH_BYTES / 2];
+        let large = vec![7; 3 << 19];
         for number in 8..12 {
             wal.push(number, &[(b"large".to_vec(), Some(large.clone()))]).expect("writable");
         }
