@@ -104,6 +104,15 @@ def test_a_play_ends_in_time_and_can_be_deleted(client: Client, file: Path) -> N
         client.start(file=file, timeout=-1)
 
 
+def test_a_start_with_a_key_makes_one_play(client: Client, file: Path) -> None:
+    first = client.start(file=file, inputs={"version": "1"}, idempotency_key="order 7")
+    again = client.start(file=file, inputs={"version": "1"}, idempotency_key="order 7")
+    assert (first["created"], again["created"], again["sid"]) == (True, False, first["sid"])
+    assert client.run_async(file=file, inputs={"version": "1"}, idempotency_key="order 7") == first["sid"]
+    with pytest.raises(pyhero.IdempotencyConflict, match="with other inputs"):
+        client.start(file=file, inputs={"version": "2"}, idempotency_key="order 7")
+
+
 def test_workflows_are_saved_and_started_by_name(client: Client, file: Path) -> None:
     saved = client.workflow_save("release", file)
     assert client.workflow_get("release")["workflow"]["sid"] == saved["sid"]

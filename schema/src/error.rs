@@ -92,6 +92,8 @@ error_kinds! {
     Forbidden = -32022 "forbidden",
     /// The play has no such span, or the step has not completed.
     SpanNotFound = -32023 "span_not_found",
+    /// The idempotency key has started a play with other inputs, which stands.
+    IdempotencyConflict = -32024 "idempotency_conflict",
 }
 
 impl fmt::Display for ErrorKind {

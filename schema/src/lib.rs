@@ -32,7 +32,9 @@ pub mod describe;
 pub use error::{ErrorKind, RpcError};
 pub use id::{LaunchNumber, PlaySid, ResumeId, SpanId, StepKey, VersionSid, WorkflowSid};
 pub use json::Json;
-pub use play::{Failure, FailureKind, LeftOver, Origin, OriginKind, Play, PlayRecord, PlayStatus};
+pub use play::{
+    Failure, FailureKind, LeftOver, Origin, OriginKind, Play, PlayRecord, PlayStatus, StartKey,
+};
 pub use resume::{Answer, Answerer, RequestKind, ResumeRequest};
 pub use span::{LogLevel, LogLine, LogStream, Span, SpanKind, SpanStatus};
 pub use step::{Outcome, OutcomeRecord, Raised};

@@ -3,6 +3,14 @@
 /// The longest name, in characters.
 pub const NAME_CHARS_MAX: usize = 128;
 
+/// The longest idempotency key, in characters.
+pub const KEY_CHARS_MAX: usize = 255;
+
+/// Whether the text may be an idempotency key: one line that is not empty.
+pub fn is_key(text: &str) -> bool {
+    (1..=KEY_CHARS_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
 /// Whether the text may name a flow or a workflow: `^[A-Za-z_][A-Za-z0-9_.-]{0,127}$`.
 ///
 /// Names stand in paths, URLs and step keys, so none may hold a separator of any of them.

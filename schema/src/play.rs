@@ -162,6 +162,9 @@ pub struct PlayRecord {
     pub prefill_only: bool,
     /// Outputs that the last launch did not ask for.
     pub left_over: Vec<LeftOver>,
+    /// By what its start is recognised when it is asked for again; None where it was given nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_key: Option<StartKey>,
     /// The play that spawned this one.
     pub parent: Option<PlaySid>,
     /// The request of the parent that the end of this play answers.
@@ -216,6 +219,7 @@ impl PlayRecord {
             prefill_used: BTreeSet::new(),
             prefill_only: false,
             left_over: Vec::new(),
+            start_key: None,
             parent: None,
             parent_request: None,
             origin: None,
@@ -230,6 +234,15 @@ impl PlayRecord {
             ended_at: None,
         }
     }
+}
+
+/// What makes a start happen once, however often it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartKey {
+    /// Chosen by the caller. No two plays have the same.
+    pub key: String,
+    /// What was asked for: [`crate::rpc::PlayStart::fingerprint`].
+    pub fingerprint: String,
 }
 
 /// The play that another was made of, and how.
@@ -297,6 +310,12 @@ pub struct Play {
     pub left_over: Vec<LeftOver>,
     /// Money spent, summed over its spans.
     pub total_cost_usd: f64,
+    /// Whether the `play_start` that this answers has made it; there only in that answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<bool>,
+    /// The key that its start is known by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
     /// The play that spawned this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_play_sid: Option<PlaySid>,
@@ -342,6 +361,8 @@ impl Play {
             prefill_unused,
             left_over: record.left_over,
             total_cost_usd: record.total_cost_usd,
+            created: None,
+            idempotency_key: record.start_key.map(|start| start.key),
             parent_play_sid: record.parent,
             origin: record.origin,
             deadline: record.deadline,

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "describe")]
 use crate::Play;
+use crate::canonical::canonical_json;
+use crate::step::sha1_hex;
 use crate::{
     Json, LogLevel, LogLine, PlaySid, PlayStatus, ResumeId, ResumeRequest, Span, SpanId, Timestamp,
     VersionSid, Workflow, WorkflowVersion,
@@ -170,6 +172,42 @@ pub struct PlayStart {
     /// `timed_out`; None leaves that to the flow.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+    /// Chosen by the caller: the play that was started with it is returned instead of a second one.
+    /// None starts a play in any case.
+    #[serde(default)]
+    pub idempotency_key: Option<String>,
+}
+
+impl PlayStart {
+    /// What is asked for, as SHA-1 in lower-case hex: what runs, and on what. How it is called, where it
+    /// runs and for how long are left out, so that they may differ when a start is repeated.
+    pub fn fingerprint(&self) -> String {
+        // Taken apart, so that a further field is decided about here.
+        let Self {
+            workflow_sid,
+            file,
+            flow,
+            input_data,
+            prefill_resumes,
+            prefill_only,
+            name: _,
+            python: _,
+            working_dir: _,
+            timeout_ms: _,
+            idempotency_key: _,
+        } = self;
+        let no_input = Json::empty_object();
+        // What came later is left out where it is not given: a key outlives an update of the server.
+        let asked = (
+            (workflow_sid, file, flow),
+            input_data.as_ref().unwrap_or(&no_input),
+            prefill_resumes,
+            prefill_only,
+        );
+        let text = serde_json::to_string(&asked).expect("JSON under texts has a JSON form");
+        // What has no canonical form is compared as it was written.
+        sha1_hex(canonical_json(&text).unwrap_or(text).as_bytes())
+    }
 }
 
 /// Parameters of the methods that need only a play.

@@ -51,6 +51,7 @@ class Client:
         python: str | None = None,
         working_dir: str | os.PathLike[str] | None = None,
         timeout: Duration | None = None,
+        idempotency_key: str | None = None,
     ) -> Object:
         """Start a play of a saved workflow or of a file; it is stored before this returns.
 
@@ -66,14 +67,18 @@ class Client:
             working_dir: Where its processes run. None gives each a private directory.
             timeout: Seconds (or a `timedelta`) from now, pauses included; a play that takes longer ends as
                 ``timed_out``. None leaves that to the flow.
+            idempotency_key: One line that stands for this start, such as the number of an order. The play
+                that was started with it is returned, whatever has become of its file or workflow since. A
+                key lives as long as its play. None starts a play in any case.
         Returns:
-            The play.
+            The play; `created` tells whether this call has started it.
         Raises:
             WorkflowNotFound, InputMismatch: nothing was stored.
+            IdempotencyConflict: the key has started a play of something else, or with other inputs.
         """
         params = _start_params(
             workflow, file, flow, inputs, name, prefill, prefill_only, python, working_dir, timeout
-        )
+        ) | {"idempotency_key": idempotency_key}
         play: Object = self._call("play_start", **params)
         return play
 
@@ -90,11 +95,12 @@ class Client:
         python: str | None = None,
         working_dir: str | os.PathLike[str] | None = None,
         timeout: Duration | None = None,
+        idempotency_key: str | None = None,
     ) -> str:
         """As `start`, and return only the sid of the play."""
         params = _start_params(
             workflow, file, flow, inputs, name, prefill, prefill_only, python, working_dir, timeout
-        )
+        ) | {"idempotency_key": idempotency_key}
         sid: str = self._call("play_run_async", **params)
         return sid
 

@@ -25,7 +25,8 @@ HeroError
     ├── PlayEnded                          the play takes no answers any more
     ├── PayloadMismatch   ValueError       the answer does not fit the question
     ├── InputMismatch     ValueError       the inputs do not fit the flow
-    └── InvalidName       ValueError
+    ├── InvalidName       ValueError
+    └── IdempotencyConflict                the key has started something else
 """
 
 from __future__ import annotations
@@ -207,6 +208,10 @@ class InvalidName(RpcError, ValueError):
     """Nothing can be called that."""
 
 
+class IdempotencyConflict(RpcError):
+    """The idempotency key has started a play with other inputs, which stands."""
+
+
 RPC_ERRORS: dict[str, type[RpcError]] = {
     "server_unreachable": ConnectionFailed,
     "play_not_found": PlayNotFound,
@@ -217,6 +222,7 @@ RPC_ERRORS: dict[str, type[RpcError]] = {
     "payload_mismatch": PayloadMismatch,
     "input_mismatch": InputMismatch,
     "invalid_name": InvalidName,
+    "idempotency_conflict": IdempotencyConflict,
 }
 """The class for each kind that callers branch on; every other kind is a plain `RpcError`."""
 

@@ -160,6 +160,9 @@ pub(crate) struct Run {
     /// End the play as timed_out after so long, waiting included, as 90s, 5m, 2h or 1d12h
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Follow the play that was started with this key before, instead of starting a second one
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
     /// Return once the play is stored; a server carries it
     #[arg(long)]
     pub(crate) detach: bool,

@@ -29,7 +29,9 @@ pub(crate) async fn carry(
     if detach {
         return leave(session, play);
     }
-    session.output().tell(&format!("started {}", play.sid));
+    let has_begun_before = play.created == Some(false);
+    let told = if has_begun_before { "started before:" } else { "started" };
+    session.output().tell(&format!("{told} {}", play.sid));
     to_the_end(session, &play.sid).await
 }
 

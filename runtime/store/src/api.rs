@@ -41,6 +41,9 @@ pub trait Store: Send + Sync + 'static {
     /// A play; None where there is none.
     async fn play(&self, play: &PlaySid) -> Result<Option<PlayRecord>, Error>;
 
+    /// The play that was started with this key; None where there is none, or none any more.
+    async fn play_started_with(&self, key: &str) -> Result<Option<PlayRecord>, Error>;
+
     /// The plays that match, newest first. A page costs what it shows, however many plays there are;
     /// only of the children of one play, all are looked at where a status or a workflow is asked
     /// for too.
@@ -145,7 +148,9 @@ pub struct Fence {
 /// One record to store.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// A play: the first revision of a new one, or the next revision of a stored one.
+    /// A play: the first revision of a new one, or the next revision of a stored one. A new one with
+    /// the start key of a stored one is an [`Error::Conflict`]. A key is free again once its play is
+    /// removed.
     Play(Box<PlayRecord>),
     /// A request, new or now answered. A stored answer is never replaced ([`Error::Conflict`]).
     Request(PlaySid, Box<ResumeRequest>),

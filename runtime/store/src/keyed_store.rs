@@ -98,6 +98,13 @@ impl<E: Engine> Store for KeyedStore<E> {
         self.read(|engine| get(engine, &keys::play(play)))
     }
 
+    async fn play_started_with(&self, key: &str) -> Result<Option<PlayRecord>, Error> {
+        self.read(|engine| match get::<_, PlaySid>(engine, &keys::start_key(key))? {
+            Some(sid) => get(engine, &keys::play(&sid)),
+            None => Ok(None),
+        })
+    }
+
     async fn plays(&self, query: PlayQuery) -> Result<Page<PlayRecord>, Error> {
         let prefix = shortest_list(&query).prefix();
         self.page(&prefix, &query.page, |engine, suffix, _| {

@@ -16,6 +16,7 @@
 //! | `v` version | a version |
 //! | `w` workflow | a workflow |
 //! | `n` name | the sid of the workflow of this name |
+//! | `k` start key | the sid of the play that was started with it |
 //! | `xa`, `xs` status, `xw` workflow, `xc` workflow, status, `xp` parent; created at (newest first), play | nothing: lists of plays |
 //! | `xe` ended at, play | nothing: the list of plays that have ended |
 //! | `xo` asked at, play, request | nothing: the list of open questions |
@@ -41,7 +42,7 @@ pub(crate) const SUMS: &[u8] = b"#";
 
 /// The kinds of records that the sums are taken over: what is not counted anywhere else, and that
 /// something would go wrong without.
-const SUMMED_KINDS: [u8; 6] = *b"nptvwx";
+const SUMMED_KINDS: [u8; 7] = *b"knptvwx";
 
 /// Whether the sums are taken over this key.
 pub(crate) fn is_summed(key: &[u8]) -> bool {
@@ -67,7 +68,7 @@ pub(crate) fn is_of_plays(key: &[u8]) -> bool {
 }
 
 /// All keys that the sums are taken over.
-pub(crate) fn summed() -> [Range<Vec<u8>>; 6] {
+pub(crate) fn summed() -> [Range<Vec<u8>>; 7] {
     SUMMED_KINDS.map(|kind| range(&[kind]))
 }
 
@@ -168,6 +169,10 @@ pub(crate) fn version(version: &VersionSid) -> Vec<u8> {
 
 pub(crate) fn workflow(workflow: &WorkflowSid) -> Vec<u8> {
     Key::of(b"w").text(workflow.as_str()).0
+}
+
+pub(crate) fn start_key(key: &str) -> Vec<u8> {
+    Key::of(b"k").text(key).0
 }
 
 pub(crate) fn workflow_name(name: &str) -> Vec<u8> {
@@ -327,6 +332,7 @@ pub(crate) fn describe(key: &[u8]) -> String {
         b'v' => format!("version `{}`", text()),
         b'w' => format!("workflow `{}`", text()),
         b'n' => format!("the name `{}` of a workflow", text()),
+        b'k' => format!("start key `{}`", text()),
         _ => "a list".into(),
     }
 }

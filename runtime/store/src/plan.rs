@@ -95,6 +95,7 @@ struct Head {
     created_at: Timestamp,
     ended_at: Option<Timestamp>,
     deadline: Option<Timestamp>,
+    start_key: Option<String>,
 }
 
 impl Head {
@@ -108,6 +109,7 @@ impl Head {
             created_at: play.created_at,
             ended_at: play.ended_at,
             deadline: play.deadline,
+            start_key: play.start_key.as_ref().map(|start| start.key.clone()),
         }
     }
 
@@ -274,10 +276,25 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
                 self.relist_requests(&play.sid, head.status)?;
                 self.group.known.fresh.end(&play.sid);
             }
-        } else if self.known(&play.sid)?.tally.n_outcomes == 0 {
-            self.group.known.fresh.begin(&play.sid);
+        } else {
+            if let Some(start) = &play.start_key {
+                self.take_start_key(&start.key, &play.sid)?;
+            }
+            if self.known(&play.sid)?.tally.n_outcomes == 0 {
+                self.group.known.fresh.begin(&play.sid);
+            }
         }
         self.relist(listed, head.entries(&play.sid));
+        self.put(key, play);
+        Ok(())
+    }
+
+    /// Of all plays that are started with a key, the first one is stored.
+    fn take_start_key(&mut self, key: &str, play: &PlaySid) -> Result<(), Error> {
+        let key = keys::start_key(key);
+        if self.has(&key)? {
+            return Err(conflict(&key));
+        }
         self.put(key, play);
         Ok(())
     }
@@ -337,6 +354,7 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
             return Err(conflict(&keys::play(play)));
         }
         self.remove(head.entries(play));
+        self.remove(head.start_key.as_deref().map(keys::start_key));
         for prefix in keys::parts(play) {
             let range = keys::range(&prefix);
             self.remove(self.group.engine.keys(range.clone())?);

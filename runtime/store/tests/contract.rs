@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hero_schema::{
     LaunchNumber, PlayRecord, PlaySid, PlayStatus, RequestKind, ResumeId, ResumeRequest,
-    SpanStatus, Timestamp, VersionSid, WorkflowSid,
+    SpanStatus, StartKey, Timestamp, VersionSid, WorkflowSid,
 };
 use hero_store::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, Store, Write};
 use samples::{answered, json, log, outcome, play, request, revised, span, version, workflow};
@@ -37,6 +37,9 @@ promises! {
     a_play_reads_back_as_it_was_written,
     only_the_next_revision_replaces_a_play,
     a_refused_batch_leaves_no_trace,
+    of_two_plays_with_one_start_key_the_first_is_stored,
+    of_64_starts_with_one_key_at_once_one_wins,
+    a_start_key_is_free_again_once_its_play_is_removed,
     what_an_older_launch_writes_is_refused,
     the_first_outcome_of_a_step_stands,
     a_stored_answer_is_never_replaced,
@@ -115,6 +118,61 @@ async fn a_refused_batch_leaves_no_trace(mut subject: Subject) {
     subject.commit([Write::Outcome(sid.clone(), Box::new(outcome("k", "kept")))]).await;
     let kept = subject.store().outcomes(&sid).await.expect("readable");
     assert_eq!(kept, [outcome("k", "kept")]);
+}
+
+async fn of_two_plays_with_one_start_key_the_first_is_stored(mut subject: Subject) {
+    let first = started_with("a", "key");
+    subject.commit([write(&first)]).await;
+    let other = started_with("b", "key");
+    let along = outcome("k", "lost");
+    let along = Write::Outcome(PlaySid::new("c"), Box::new(along));
+    assert_conflict(subject.try_commit(None, [write(&other), along]).await);
+    let both = [started_with("d", "new"), started_with("e", "new")];
+    assert_conflict(subject.try_commit(None, both.iter().map(write)).await);
+    for lost in ["b", "d", "e"] {
+        assert_eq!(subject.store().play(&PlaySid::new(lost)).await.expect("readable"), None);
+    }
+    assert_eq!(subject.store().outcomes(&PlaySid::new("c")).await.expect("readable"), []);
+    assert_eq!(subject.store().play_started_with("new").await.expect("readable"), None);
+
+    let further = revised(&first, |play| play.status = PlayStatus::Success);
+    subject.commit([write(&further), write(&started_with("b", "other"))]).await;
+    let found = subject.store().play_started_with("key").await.expect("readable");
+    assert_eq!(found, Some(further));
+    assert_eq!(subject.store().play_started_with("ke").await.expect("readable"), None);
+}
+
+async fn of_64_starts_with_one_key_at_once_one_wins(mut subject: Subject) {
+    let store = subject.store().clone();
+    let starts = (0..64).map(|number| {
+        let (store, play) = (store.clone(), started_with(&format!("{number}"), "key"));
+        tokio::spawn(async move {
+            store.commit(Batch { fence: None, writes: vec![write(&play)] }).await
+        })
+    });
+    let mut n_won = 0;
+    for start in starts.collect::<Vec<_>>() {
+        match start.await.expect("every start is answered") {
+            Ok(()) => n_won += 1,
+            lost => assert_conflict(lost),
+        }
+    }
+    drop(store);
+    subject.reopen().await;
+    let page = subject.store().plays(PlayQuery::default()).await.expect("readable");
+    assert_eq!((n_won, page.items.len()), (1, 1));
+    let found = subject.store().play_started_with("key").await.expect("readable");
+    assert_eq!(found.as_ref(), page.items.first());
+}
+
+async fn a_start_key_is_free_again_once_its_play_is_removed(mut subject: Subject) {
+    let first = PlayRecord { status: PlayStatus::Success, ..started_with("a", "key") };
+    subject.commit([write(&first)]).await;
+    let second = started_with("b", "key");
+    let removed = [Write::Remove(first.sid.clone())];
+    subject.commit(removed.into_iter().chain([write(&second)])).await;
+    let found = subject.store().play_started_with("key").await.expect("readable");
+    assert_eq!(found, Some(second));
 }
 
 async fn what_an_older_launch_writes_is_refused(mut subject: Subject) {
@@ -643,6 +701,11 @@ fn assert_bad_cursor<T: std::fmt::Debug>(result: Result<T, Error>) {
 
 fn write(play: &PlayRecord) -> Write {
     Write::Play(Box::new(play.clone()))
+}
+
+fn started_with(sid: &str, key: &str) -> PlayRecord {
+    let start_key = StartKey { key: key.into(), fingerprint: "f".into() };
+    PlayRecord { start_key: Some(start_key), ..play(sid) }
 }
 
 /// A play that is on every list.

@@ -106,6 +106,25 @@ impl Supervisor {
         Ok(())
     }
 
+    /// As [`Supervisor::commit_start`], for a start that others may ask for at the same time: nothing
+    /// begins before it has won.
+    pub(crate) async fn commit_start_once(
+        &self,
+        batch: Batch,
+        transition: &Transition,
+        key: &str,
+    ) -> Result<(), Error> {
+        match self.shared.store.commit(batch).await {
+            // Of what a start writes, only its key can be there already.
+            Err(hero_store::Error::Conflict { .. }) => Err(Error::KeyTaken { key: key.to_owned() }),
+            Err(error) => Err(error.into()),
+            Ok(()) => {
+                self.perform(transition);
+                Ok(())
+            }
+        }
+    }
+
     /// Performs the effects of a stored transition.
     pub(crate) fn perform(&self, transition: &Transition) {
         self.tell(transition);

@@ -40,6 +40,12 @@ pub enum Error {
         /// The play.
         play: PlaySid,
     },
+    /// A play has been started with this key.
+    #[error("a play has been started with the idempotency key `{key}`")]
+    KeyTaken {
+        /// The key.
+        key: String,
+    },
     /// The event is not possible now; nothing has changed.
     #[error(transparent)]
     Refused(#[from] hero_core::Refusal),

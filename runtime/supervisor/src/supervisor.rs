@@ -9,7 +9,7 @@ use hero_core::{Decision, Event, prefill};
 use hero_schema::rpc::ForkServerState;
 use hero_schema::{
     Answerer, Bundle, FlowSignature, Json, LaunchNumber, Outcome, PlayRecord, PlaySid, PlayStatus,
-    ResumeId, Timestamp, VersionSid, WorkflowSid, WorkflowVersion,
+    ResumeId, StartKey, Timestamp, VersionSid, WorkflowSid, WorkflowVersion,
 };
 use hero_store::{Batch, PlayQuery, Store, Write};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -70,6 +70,8 @@ pub struct NewPlay {
     pub working_dir: Option<String>,
     /// How long it may take in all, waiting included; None leaves that to the flow.
     pub timeout: Option<Duration>,
+    /// By what the start is recognised when it is asked for again.
+    pub start_key: Option<StartKey>,
 }
 
 /// The code of a new play.
@@ -226,7 +228,8 @@ impl Supervisor {
     /// When it returns `Ok` the play survives a crash and will end or wait without further help.
     ///
     /// # Errors
-    /// The store refused; nothing is stored or started.
+    /// The store refused; nothing is stored or started. [`Error::KeyTaken`] where a play has been started
+    /// with its key, perhaps just now.
     pub async fn start_play(&self, new: NewPlay) -> Result<PlayRecord, Error> {
         self.check_takes_work().await?;
         let now = self.shared.store.now();
@@ -248,12 +251,16 @@ impl Supervisor {
             deadline: new.timeout.map(|timeout| now.after_micros(micros(timeout))),
             python: new.python,
             working_dir: new.working_dir,
+            start_key: new.start_key,
             ..PlayRecord::new(self.new_sid(), version_sid, new.input, now)
         };
         // Accepted and launched in one commit: nobody could see the moment between.
         let transition = first_launch(&accepted, now)?;
         batch.writes.extend(writes_of(&transition));
-        self.commit_start(batch, &transition).await?;
+        match &transition.play.start_key {
+            None => self.commit_start(batch, &transition).await?,
+            Some(StartKey { key, .. }) => self.commit_start_once(batch, &transition, key).await?,
+        }
         Ok(transition.play)
     }
 

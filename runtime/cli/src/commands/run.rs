@@ -32,6 +32,7 @@ fn order(args: &args::Run) -> Result<PlayStart, RpcError> {
         timeout_ms: args
             .timeout
             .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+        idempotency_key: args.idempotency_key.clone(),
         ..PlayStart::default()
     };
     let Some((file, flow)) = file_and_flow(&args.target) else {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use hero_core::answer;
-use hero_schema::name::NAME_CHARS_MAX;
+use hero_schema::name::{KEY_CHARS_MAX, NAME_CHARS_MAX, is_key};
 use hero_schema::rpc::PlayStart;
 use hero_schema::{
-    ErrorKind, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, WorkflowSid,
+    ErrorKind, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, StartKey, WorkflowSid,
 };
 use hero_supervisor::{NewPlay, VersionChoice};
 
@@ -16,11 +16,82 @@ use crate::errors;
 use crate::service::Service;
 
 pub(crate) async fn run(service: &Service, params: PlayStart) -> Result<Play, RpcError> {
-    start(service, params).await.map(|record| Play::new(record, Vec::new()))
+    let play = match start(service, params).await? {
+        Started::Now(record) => Play { created: Some(true), ..Play::new(record, Vec::new()) },
+        Started::Before(record) => {
+            let requests = service.store.requests(&record.sid).await.map_err(errors::of_store)?;
+            Play { created: Some(false), ..Play::new(record, requests) }
+        }
+    };
+    Ok(play)
+}
+
+/// The play that a start comes to.
+pub(crate) enum Started {
+    /// It was stored now.
+    Now(PlayRecord),
+    /// It was started with the same key earlier.
+    Before(PlayRecord),
+}
+
+/// A start with a key that is known comes to the play that was started with it: nothing of what it asks
+/// for is looked at, so that a file or a workflow that has changed or gone makes no difference.
+pub(crate) async fn start(service: &Service, params: PlayStart) -> Result<Started, RpcError> {
+    let Some(start_key) = start_key(&params)? else {
+        return start_new(service, params, None).await.map(Started::Now);
+    };
+    let input = params.input_data.clone().unwrap_or_else(Json::empty_object);
+    if let Some(earlier) = started_with(service, &start_key, &input).await? {
+        return Ok(Started::Before(earlier));
+    }
+    match start_new(service, params, Some(start_key.clone())).await {
+        // Another start of this key has come first.
+        Err(error) if error.kind == ErrorKind::IdempotencyConflict => {
+            started_with(service, &start_key, &input).await?.map(Started::Before).ok_or(error)
+        }
+        started => started.map(Started::Now),
+    }
+}
+
+fn start_key(params: &PlayStart) -> Result<Option<StartKey>, RpcError> {
+    let Some(key) = &params.idempotency_key else { return Ok(None) };
+    if !is_key(key) {
+        let message = format!("{key:?} is no idempotency key");
+        return Err(RpcError::new(ErrorKind::InvalidParams, message)
+            .hint(format!("a key is one line of 1 to {KEY_CHARS_MAX} characters")));
+    }
+    Ok(Some(StartKey { key: key.clone(), fingerprint: params.fingerprint() }))
+}
+
+/// The play that was started with a key.
+async fn started_with(
+    service: &Service,
+    start_key: &StartKey,
+    input: &Json,
+) -> Result<Option<PlayRecord>, RpcError> {
+    let earlier = service.store.play_started_with(&start_key.key).await;
+    let Some(earlier) = earlier.map_err(errors::of_store)? else { return Ok(None) };
+    if earlier.start_key.as_ref() == Some(start_key) {
+        return Ok(Some(earlier));
+    }
+    // Inputs that its flow would refuse are told about as such: `hero_logic run` gives them again as text.
+    let version = service.supervisor.version(&earlier.version_sid).await;
+    let version = version.map_err(errors::of_supervisor)?;
+    check_input(&version.bundle.flow, &version.signature, input)?;
+    let message = format!(
+        "the idempotency key {:?} has started play `{}` with other inputs",
+        start_key.key, earlier.sid
+    );
+    Err(RpcError::new(ErrorKind::IdempotencyConflict, message)
+        .hint("give each thing that is to happen once a key of its own"))
 }
 
 /// Checks everything first, so that a refused start has stored nothing.
-pub(crate) async fn start(service: &Service, params: PlayStart) -> Result<PlayRecord, RpcError> {
+async fn start_new(
+    service: &Service,
+    params: PlayStart,
+    start_key: Option<StartKey>,
+) -> Result<PlayRecord, RpcError> {
     if let Some(name) = &params.name {
         check_play_name(name)?;
     }
@@ -39,6 +110,7 @@ pub(crate) async fn start(service: &Service, params: PlayStart) -> Result<PlayRe
         python: params.python,
         working_dir: params.working_dir,
         timeout: params.timeout_ms.map(Duration::from_millis),
+        start_key,
     };
     service.supervisor.start_play(new).await.map_err(errors::of_supervisor)
 }
