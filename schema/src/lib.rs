@@ -21,7 +21,9 @@ pub mod resume;
 pub mod rpc;
 pub mod service;
 pub mod span;
+pub mod starter;
 pub mod step;
+pub mod tag;
 pub mod time;
 pub mod ui;
 pub mod workflow;
@@ -37,6 +39,7 @@ pub use play::{
 };
 pub use resume::{Answer, Answerer, RequestKind, ResumeRequest};
 pub use span::{LogLevel, LogLine, LogStream, Span, SpanKind, SpanStatus};
+pub use starter::Starter;
 pub use step::{Outcome, OutcomeRecord, Raised};
 pub use time::Timestamp;
 pub use workflow::{Bundle, FieldType, FlowField, FlowSignature, Workflow, WorkflowVersion};

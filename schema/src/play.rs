@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::present;
 use crate::{
-    Json, LaunchNumber, PlaySid, Raised, ResumeId, ResumeRequest, SpanId, Timestamp, VersionSid,
-    WorkflowSid,
+    Json, LaunchNumber, PlaySid, Raised, ResumeId, ResumeRequest, SpanId, Starter, Timestamp,
+    VersionSid, WorkflowSid,
 };
 
 /// Where a play is in its life.
@@ -177,6 +177,12 @@ pub struct PlayRecord {
     /// earlier try left half done is recognised. None uses its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_sid: Option<PlaySid>,
+    /// Who started it; None for plays of a time when that was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<Starter>,
+    /// What its root flow was annotated with, as far as plays are looked for by it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Json>,
     /// When it is ended as `timed_out`; None lets it take any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
@@ -224,6 +230,8 @@ impl PlayRecord {
             parent_request: None,
             origin: None,
             idempotency_sid: None,
+            started_by: None,
+            tags: BTreeMap::new(),
             deadline: None,
             python: None,
             working_dir: None,
@@ -322,6 +330,12 @@ pub struct Play {
     /// The play that this one was made of by a retry, a restart or a fork.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// Who started it; None for plays of a time when that was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<Starter>,
+    /// What `flow.annotate` attached to its root flow.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Json>,
     /// When it is ended as `timed_out`; None lets it take any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
@@ -365,6 +379,8 @@ impl Play {
             idempotency_key: record.start_key.map(|start| start.key),
             parent_play_sid: record.parent,
             origin: record.origin,
+            started_by: record.started_by,
+            tags: record.tags,
             deadline: record.deadline,
             launch: record.launch,
             created_at: record.created_at,

@@ -257,6 +257,26 @@ pub struct PlayList {
     /// Only plays of this workflow: its sid or its name.
     #[serde(default)]
     pub workflow: Option<String>,
+    /// Only plays with all of these tags. A text is compared by its content, anything else by its
+    /// canonical JSON.
+    #[serde(default)]
+    pub tags: BTreeMap<String, Json>,
+    /// Only plays whose name holds this text, in upper or lower case.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// Only plays that were accepted at this time or later.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
+    /// Only plays that were accepted before this time.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// Only plays that this one spawned.
+    #[serde(default)]
+    pub parent: Option<PlaySid>,
+    /// Only plays that were started so: `rpc`, `schedule`, `parent`, `retry`, `restart` or `fork`,
+    /// perhaps with `:` and the user id, schedule or play.
+    #[serde(default)]
+    pub started_by: Option<String>,
     /// Where the page before this one ended.
     #[serde(default)]
     pub cursor: Option<String>,
@@ -290,6 +310,12 @@ pub struct PlaySummary {
     pub workflow_sid: Option<crate::WorkflowSid>,
     /// Where it is in its life.
     pub status: PlayStatus,
+    /// Who started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<crate::Starter>,
+    /// What its root flow was annotated with.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Json>,
     /// How many requests are open.
     pub n_open_requests: u32,
     /// When it was accepted.
@@ -309,6 +335,8 @@ impl From<crate::PlayRecord> for PlaySummary {
             name: record.name,
             workflow_sid: record.workflow_sid,
             status: record.status,
+            started_by: record.started_by,
+            tags: record.tags,
             n_open_requests: record.n_open_requests,
             created_at: record.created_at,
             started_at: record.started_at,

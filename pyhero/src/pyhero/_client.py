@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import _native
 from ._codec import Misfit, codec_for, dumps
-from ._durations import seconds_of
+from ._durations import micros, seconds_of
 from ._errors import RPC_ERRORS, ArgumentError, RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from ._durations import Duration
 
@@ -114,20 +115,45 @@ class Client:
         *,
         status: str | None = None,
         workflow: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        text: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        parent: str | None = None,
+        started_by: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
     ) -> Object:
-        """The plays, newest first, a page at a time.
+        """The plays that fit all that is asked for, newest first, a page at a time.
 
         Args:
             status: Only plays in this status.
             workflow: Only plays of this workflow, its sid or its name.
+            tags: Only plays whose root flow was annotated with all of these.
+            text: Only plays with this text in their name, upper and lower case alike.
+            since: Only plays that were accepted then or later; aware.
+            until: Only plays that were accepted before; aware.
+            parent: Only plays that this one spawned.
+            started_by: Only plays started by `"rpc"`, `"schedule"`, `"parent"`, `"retry"`, `"restart"` or
+                `"fork"`, perhaps with `:` and the user id, schedule or play.
             cursor: The `next_cursor` of the page before. None begins.
             limit: At most so many. None takes what the server allows.
         Returns:
-            `{"items": […], "next_cursor": …}`; no cursor at the end.
+            `{"items": […], "next_cursor": …}`; no cursor at the end. Where few plays fit, one may be short.
         """
-        page: Object = self._call("play_list", status=status, workflow=workflow, cursor=cursor, limit=limit)
+        page: Object = self._call(
+            "play_list",
+            status=status,
+            workflow=workflow,
+            tags=dict(tags or {}),
+            text=text,
+            since=since and _micros(since),
+            until=until and _micros(until),
+            parent=parent,
+            started_by=started_by,
+            cursor=cursor,
+            limit=limit,
+        )
         return page
 
     def wait(
@@ -336,6 +362,12 @@ def _start_params(
 
 def _milliseconds(timeout: Duration) -> int:
     return max(1, round(seconds_of(timeout, "the timeout of a play") * 1000))
+
+
+def _micros(when: datetime) -> int:
+    if when.tzinfo is None:
+        raise ArgumentError(f"{when!r} has no time zone", "give it one, such as `tzinfo=timezone.utc`")
+    return micros(when.timestamp())
 
 
 def _absolute(path: str | os.PathLike[str] | None) -> str | None:

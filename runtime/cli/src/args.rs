@@ -10,10 +10,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapError};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use hero_schema::rpc::Until;
-use hero_schema::{ErrorKind, Json, LogLevel, PlaySid, PlayStatus, RpcError, exit};
+use hero_schema::{ErrorKind, Json, LogLevel, PlaySid, PlayStatus, RpcError, Timestamp, exit};
 
-use crate::inputs;
 use crate::output::Output;
+use crate::{inputs, text};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -176,9 +176,42 @@ pub(crate) struct Plays {
     /// Only plays of this workflow, by name or sid
     #[arg(long)]
     pub(crate) workflow: Option<String>,
+    /// Only plays whose root flow was annotated so; may be repeated, and all must fit
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = inputs::tag)]
+    pub(crate) tags: Vec<(String, Json)>,
+    /// Only plays with this text in their name
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// Only plays that are no older: so long ago, as 2h or 7d, or a day or moment in UTC, as 2026-01-31
+    /// or 2026-01-31T18:30
+    #[arg(long, value_name = "WHEN", value_parser = text::when)]
+    pub(crate) since: Option<Timestamp>,
+    /// Only plays that are older, given in the same way
+    #[arg(long, value_name = "WHEN", value_parser = text::when)]
+    pub(crate) until: Option<Timestamp>,
+    /// Only plays that this one spawned
+    #[arg(long, value_name = "PLAY", value_parser = play_sid)]
+    pub(crate) parent: Option<PlaySid>,
+    /// Only plays started by rpc, schedule, parent, retry, restart or fork, perhaps with :WHO
+    #[arg(long, value_name = "HOW[:WHO]")]
+    pub(crate) started_by: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) limit: u32,
+}
+
+impl Plays {
+    /// Whether not all plays are wanted.
+    pub(crate) fn is_search(&self) -> bool {
+        self.status.is_some()
+            || self.workflow.is_some()
+            || !self.tags.is_empty()
+            || self.text.is_some()
+            || self.since.is_some()
+            || self.until.is_some()
+            || self.parent.is_some()
+            || self.started_by.is_some()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -434,7 +467,7 @@ fn play_sid(text: &str) -> Result<PlaySid, std::convert::Infallible> {
 }
 
 /// Reads `90`, `1.5s`, `5m`, `1h30m`: numbers with units, the largest first by custom only.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let expected = || "expected a time above 0 such as 90s, 5m, 2h or 1d12h".to_owned();
     let is_number = |c: char| c.is_ascii_digit() || c == '.';
     let mut seconds = 0.0;

@@ -27,6 +27,12 @@ pub(crate) fn named_json(text: &str) -> Result<(String, Json), String> {
     Ok((name.into(), payload))
 }
 
+/// Reads `NAME=VALUE`: JSON where it parses, else text.
+pub(crate) fn tag(typed: &str) -> Result<(String, Json), String> {
+    let (name, value) = split(typed)?;
+    Ok((name.into(), Json::parse(value).unwrap_or_else(|_| text(value))))
+}
+
 fn split(text: &str) -> Result<(&str, &str), String> {
     match text.split_once('=') {
         None => Err("there is no `=` in it".into()),

@@ -123,6 +123,58 @@ fn date(days: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// Reads a moment: how long ago, as `90s`, `2h` or `1d12h`, or a day or moment in UTC, as `2026-01-31`
+/// or `2026-01-31T18:30:05`.
+pub(crate) fn when(text: &str) -> Result<Timestamp, String> {
+    if let Some(at) = civil(text) {
+        return Ok(at);
+    }
+    let ago = crate::args::duration(text).map_err(|_| {
+        "expected how long ago, such as 2h or 7d, or a moment in UTC such as 2026-01-31T18:30"
+            .to_owned()
+    })?;
+    let micros = i64::try_from(ago.as_micros()).unwrap_or(i64::MAX);
+    Ok(Timestamp(now().0.saturating_sub(micros)))
+}
+
+/// A day or moment, as [`moment`] prints it, with what is to its right left out.
+fn civil(text: &str) -> Option<Timestamp> {
+    let text = text.strip_suffix("UTC").or(text.strip_suffix('Z')).unwrap_or(text).trim_end();
+    let (day, time) = text.split_once(['T', ' ']).unwrap_or((text, "00:00"));
+    let [year, month, day] = numbers(day, '-')?[..] else { return None };
+    let (hour, minute, second) = match numbers(time, ':')?[..] {
+        [hour, minute] => (hour, minute, 0),
+        [hour, minute, second] => (hour, minute, second),
+        _ => return None,
+    };
+    let is_time = hour < 24 && minute < 60 && second < 60;
+    let days = days(year, month, day).filter(|_| is_time)?;
+    let seconds = days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
+    Some(Timestamp(seconds * MICROS_PER_SECOND))
+}
+
+fn numbers(text: &str, separator: char) -> Option<Vec<i64>> {
+    let is_number =
+        |part: &&str| (1..=4).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    text.split(separator).map(|part| Some(part).filter(is_number)?.parse().ok()).collect()
+}
+
+/// The day since the epoch of a civil date, the reverse of [`date`]; None where there is no such day.
+fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let year_from_march = year - i64::from(month <= 2);
+    let era = year_from_march.div_euclid(400);
+    let year_of_era = year_from_march.rem_euclid(400);
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * 146_097 + day_of_era - 719_468;
+    // The 30th of February would come back as another day.
+    (date(days) == format!("{year:04}-{month:02}-{day:02}")).then_some(days)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +220,28 @@ mod tests {
             assert_eq!(moment(Timestamp(micros)), expected);
         }
         assert_eq!(time_of_day(Timestamp(1_795_210_473_123_456)), "21:34:33.123");
+    }
+
+    #[test]
+    fn a_moment_is_read_as_it_is_printed_or_as_how_long_ago() {
+        for (text, expected) in [
+            ("1970-01-01", Some(0)),
+            ("2000-02-29 12:34:56 UTC", Some(951_827_696_000_000)),
+            ("2026-11-20T21:34:33Z", Some(1_795_210_473_000_000)),
+            ("2026-11-20T21:34", Some(1_795_210_440_000_000)),
+            ("1969-12-31 23:59:59", Some(-1_000_000)),
+            ("2026-02-30", None),
+            ("2026-13-01", None),
+            ("2026-01-01T24:00", None),
+            ("2026-01", None),
+            ("2026-01-+1", None),
+            ("yesterday", None),
+        ] {
+            assert_eq!(when(text).ok(), expected.map(Timestamp), "{text}");
+        }
+        let two_hours_ago = when("2h").expect("a time");
+        let off = now().micros_since(two_hours_ago).abs_diff(7_200_000_000);
+        assert!(off < 60_000_000, "{off}");
     }
 
     #[test]

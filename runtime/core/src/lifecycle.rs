@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use hero_schema::frame::FlowResult;
 use hero_schema::{
     Answer, Answerer, Failure, Json, LaunchNumber, Outcome, PlayRecord, PlayStatus, RequestKind,
-    ResumeRequest, Timestamp, exit,
+    ResumeRequest, Timestamp, exit, tag,
 };
 
 use crate::launch_end::{Exit, LaunchEnd, RELAUNCHES_WITHOUT_PROGRESS_MAX};
@@ -62,6 +62,13 @@ pub enum Event {
         /// How long, from the play's first launch on, in microseconds.
         timeout_micros: u64,
     },
+    /// A launch has annotated the root flow.
+    Tagged {
+        /// Which launch.
+        launch: LaunchNumber,
+        /// What it attached.
+        tags: BTreeMap<String, Json>,
+    },
     /// The play's time is over.
     DeadlinePassed,
     /// Someone ends the play.
@@ -78,6 +85,7 @@ impl Event {
             Self::Prefilled { .. } => "prefilled",
             Self::LaunchEnded { .. } => "launch ended",
             Self::DeadlineSet { .. } => "deadline set",
+            Self::Tagged { .. } => "tagged",
             Self::DeadlinePassed => "deadline passed",
             Self::CancelRequested => "cancel requested",
         }
@@ -225,17 +233,26 @@ pub fn apply(play: &PlayRecord, event: Event, now: Timestamp) -> Result<Decision
             is_current(play, launch)?;
             Ok(deadline_set(play.clone(), timeout_micros, now))
         }
+        (Running, Event::Tagged { launch, tags }) => {
+            is_current(play, launch)?;
+            Ok(tagged(play.clone(), tags))
+        }
         (Pending | Running | AwaitingResume, Event::DeadlinePassed) => {
             Ok(stopped(play.clone(), PlayStatus::TimedOut, now))
         }
         (status, Event::CancelRequested | Event::Prefilled { .. }) => {
             Err(Refusal::Ended { status })
         }
-        (status, Event::DeadlineSet { .. }) if status.is_ended() => Err(Refusal::Ended { status }),
+        (status, Event::DeadlineSet { .. } | Event::Tagged { .. }) if status.is_ended() => {
+            Err(Refusal::Ended { status })
+        }
 
         (
             status,
-            event @ (Event::LaunchDue | Event::DeadlinePassed | Event::DeadlineSet { .. }),
+            event @ (Event::LaunchDue
+            | Event::DeadlinePassed
+            | Event::DeadlineSet { .. }
+            | Event::Tagged { .. }),
         ) => Err(Refusal::Illegal { status, event: event.word() }),
     }
 }
@@ -401,6 +418,19 @@ fn deadline_set(mut play: PlayRecord, timeout_micros: u64, now: Timestamp) -> De
     }
     play.deadline = Some(play.started_at.unwrap_or(now).after_micros(timeout_micros));
     change(play, None, [])
+}
+
+/// Every launch annotates again: what is there already is no change.
+fn tagged(mut play: PlayRecord, tags: BTreeMap<String, Json>) -> Decision {
+    let mut is_changed = false;
+    for (name, value) in tags.into_iter().filter(|(name, value)| tag::is_of_plays(name, value)) {
+        let has_room = play.tags.len() < tag::OF_A_PLAY_MAX || play.tags.contains_key(&name);
+        if has_room && play.tags.get(&name) != Some(&value) {
+            play.tags.insert(name, value);
+            is_changed = true;
+        }
+    }
+    if is_changed { change(play, None, []) } else { Decision::NoChange }
 }
 
 fn stopped(mut play: PlayRecord, status: PlayStatus, now: Timestamp) -> Decision {

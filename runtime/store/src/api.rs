@@ -1,5 +1,6 @@
 //! The trait, and the words it is spoken in.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -44,9 +45,11 @@ pub trait Store: Send + Sync + 'static {
     /// The play that was started with this key; None where there is none, or none any more.
     async fn play_started_with(&self, key: &str) -> Result<Option<PlayRecord>, Error>;
 
-    /// The plays that match, newest first. A page costs what it shows, however many plays there are;
-    /// only of the children of one play, all are looked at where a status or a workflow is asked
-    /// for too.
+    /// The plays that match, newest first. A page costs what it shows, however many plays there are,
+    /// where one list holds just those: of all, of a status, a workflow or both, of a parent, with a
+    /// tag, started in a way or by a schedule, each within a time. Of more than that, and for a text,
+    /// the shortest such list is gone through, a part of it for each page: a page may be short, even
+    /// empty, and there is more.
     async fn plays(&self, query: PlayQuery) -> Result<Page<PlayRecord>, Error>;
 
     /// The plays that have ended, by their end, first ended first.
@@ -179,8 +182,27 @@ pub struct PlayQuery {
     pub workflow: Option<WorkflowSid>,
     /// Only plays spawned by this one.
     pub parent: Option<PlaySid>,
+    /// Only plays with all of these tags: name → text, see [`hero_schema::tag::text`].
+    pub tags: BTreeMap<String, String>,
+    /// Only plays that were started so.
+    pub started_by: Option<StartedBy>,
+    /// Only plays whose name holds this text, in upper or lower case.
+    pub text: Option<String>,
+    /// Only plays that were created then or later.
+    pub since: Option<Timestamp>,
+    /// Only plays that were created before.
+    pub until: Option<Timestamp>,
     /// The page.
     pub page: PageQuery,
+}
+
+/// How a play was started, and perhaps by whom; see [`hero_schema::Starter`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartedBy {
+    /// The word for the way.
+    pub word: String,
+    /// A user id, or the sid of a schedule or a play.
+    pub who: Option<String>,
 }
 
 /// Which page of a list.

@@ -1,12 +1,13 @@
 //! The store over an ordered set of pairs.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use hero_schema::{
     LogLine, OutcomeRecord, PlayRecord, PlaySid, ResumeId, ResumeRequest, Span, StepKey, Timestamp,
-    VersionSid, Workflow, WorkflowSid, WorkflowVersion,
+    VersionSid, Workflow, WorkflowSid, WorkflowVersion, tag,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
@@ -15,7 +16,7 @@ use crate::committer::{Committer, Shared};
 use crate::keys::PlayList;
 use crate::lists;
 use crate::record::{self, Tally};
-use crate::{Batch, Due, Engine, Error, Page, PageQuery, PlayQuery, Store, clock, keys};
+use crate::{Batch, Due, Engine, Error, Page, PageQuery, PlayQuery, StartedBy, Store, clock, keys};
 
 /// How many news a receiver may fall behind before it is told that it lags.
 const NEWS_KEPT: usize = 4096;
@@ -60,8 +61,19 @@ impl<E: Engine> KeyedStore<E> {
         query: &PageQuery,
         item: impl Fn(&E, &[u8], &[u8]) -> Result<Option<T>, Error>,
     ) -> Result<Page<T>, Error> {
+        self.page_within(prefix, keys::range(prefix), query, item)
+    }
+
+    /// As `page`, of a part of the list.
+    fn page_within<T>(
+        &self,
+        prefix: &[u8],
+        keys: Range<Vec<u8>>,
+        query: &PageQuery,
+        item: impl Fn(&E, &[u8], &[u8]) -> Result<Option<T>, Error>,
+    ) -> Result<Page<T>, Error> {
         let page = self.read(|engine| {
-            lists::page(engine, prefix, query, |suffix, value| item(engine, suffix, value))
+            lists::page(engine, prefix, keys, query, |suffix, value| item(engine, suffix, value))
         })?;
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         for damaged in &page.damaged {
@@ -106,8 +118,9 @@ impl<E: Engine> Store for KeyedStore<E> {
     }
 
     async fn plays(&self, query: PlayQuery) -> Result<Page<PlayRecord>, Error> {
-        let prefix = shortest_list(&query).prefix();
-        self.page(&prefix, &query.page, |engine, suffix, _| {
+        let list = shortest_list(&query);
+        let (prefix, created) = (list.prefix(), list.created(query.since, query.until));
+        self.page_within(&prefix, created, &query.page, |engine, suffix, _| {
             let sid = keys::listed_play(suffix).ok_or_else(|| damaged_list(&prefix))?;
             let play: Option<PlayRecord> = get(engine, &keys::play(&sid))?;
             // The play may have moved on since its entry was read.
@@ -279,19 +292,44 @@ fn complete<E: Engine, T: DeserializeOwned>(
 
 /// The list of the plays that match, and of few others.
 fn shortest_list(query: &PlayQuery) -> PlayList<'_> {
-    match (&query.parent, &query.workflow, query.status) {
-        (Some(parent), _, _) => PlayList::OfParent(parent),
-        (None, Some(workflow), Some(status)) => PlayList::OfWorkflowInStatus(workflow, status),
-        (None, Some(workflow), None) => PlayList::OfWorkflow(workflow),
-        (None, None, Some(status)) => PlayList::OfStatus(status),
-        (None, None, None) => PlayList::All,
+    let tag = query.tags.iter().next();
+    let by = query.started_by.as_ref();
+    let by_whom = by.and_then(|by| Some((by.word.as_str(), by.who.as_deref()?)));
+    match (&query.parent, tag, by_whom, &query.workflow, query.status, by) {
+        (Some(parent), ..) => PlayList::OfParent(parent),
+        (None, Some((name, text)), ..) => PlayList::WithTag(name, text),
+        (None, None, Some((word @ "schedule", who)), ..) => PlayList::StartedByWhom(word, who),
+        (None, None, _, Some(workflow), Some(status), _) => {
+            PlayList::OfWorkflowInStatus(workflow, status)
+        }
+        (None, None, _, Some(workflow), None, _) => PlayList::OfWorkflow(workflow),
+        (None, None, _, None, Some(status), _) => PlayList::OfStatus(status),
+        (None, None, _, None, None, Some(by)) => PlayList::StartedBy(&by.word),
+        (None, None, _, None, None, None) => PlayList::All,
     }
 }
 
 fn is_wanted(play: &PlayRecord, query: &PlayQuery) -> bool {
+    let is_tagged = |(name, text): (&String, &String)| {
+        play.tags.get(name).is_some_and(|value| tag::text(value) == *text)
+    };
+    let was_started_by = |by: &StartedBy| {
+        let starter = play.started_by.as_ref().filter(|starter| starter.word() == by.word);
+        starter.is_some_and(|starter| by.who.as_ref().is_none_or(|who| *who == starter.who()))
+    };
     query.status.is_none_or(|status| play.status == status)
         && (query.workflow.is_none() || play.workflow_sid == query.workflow)
         && (query.parent.is_none() || play.parent == query.parent)
+        && query.tags.iter().all(is_tagged)
+        && query.started_by.as_ref().is_none_or(was_started_by)
+        && query.text.as_ref().is_none_or(|text| holds(&play.name, text))
+        && query.since.is_none_or(|since| play.created_at >= since)
+        && query.until.is_none_or(|until| play.created_at < until)
+}
+
+/// Whether a name holds a text, in upper or lower case.
+fn holds(name: &str, text: &str) -> bool {
+    name.to_lowercase().contains(&text.to_lowercase())
 }
 
 /// Whether what an entry says still holds.

@@ -18,6 +18,7 @@
 //! | `n` name | the sid of the workflow of this name |
 //! | `k` start key | the sid of the play that was started with it |
 //! | `xa`, `xs` status, `xw` workflow, `xc` workflow, status, `xp` parent; created at (newest first), play | nothing: lists of plays |
+//! | `xt` name, text; `xb` way; `xy` way, who; created at (newest first), play | nothing: lists of plays, by tag and by who started them |
 //! | `xe` ended at, play | nothing: the list of plays that have ended |
 //! | `xo` asked at, play, request | nothing: the list of open questions |
 //! | `xd` at, play; or at, play, request | nothing: deadlines and expiries, by their moment |
@@ -191,6 +192,12 @@ pub(crate) enum PlayList<'a> {
     OfWorkflow(&'a WorkflowSid),
     OfWorkflowInStatus(&'a WorkflowSid, PlayStatus),
     OfParent(&'a PlaySid),
+    /// Name, and text; see [`hero_schema::tag::text`].
+    WithTag(&'a str, &'a str),
+    /// By the word for the way.
+    StartedBy(&'a str),
+    /// By that word, and who.
+    StartedByWhom(&'a str, &'a str),
 }
 
 impl PlayList<'_> {
@@ -203,8 +210,31 @@ impl PlayList<'_> {
                 Key::of(b"xc").text(workflow.as_str()).text(status.word())
             }
             Self::OfParent(parent) => Key::of(b"xp").text(parent.as_str()),
+            Self::WithTag(name, text) => Key::of(b"xt").text(name).text(text),
+            Self::StartedBy(word) => Key::of(b"xb").text(word),
+            Self::StartedByWhom(word, who) => Key::of(b"xy").text(word).text(who),
         }
         .0
+    }
+
+    /// The keys of the plays in this list that were created at `since` or later and before `until`.
+    pub(crate) fn created(
+        &self,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Range<Vec<u8>> {
+        let mut keys = range(&self.prefix());
+        if let Some(until) = until {
+            // The newest come first: what was created at `until` is not wanted, and all before it is.
+            keys.start = match until.0.checked_sub(1) {
+                Some(last) => Key(self.prefix()).newest_first(Timestamp(last)).0,
+                None => keys.end.clone(),
+            };
+        }
+        if let Some(since) = since.and_then(|since| since.0.checked_sub(1)) {
+            keys.end = Key(self.prefix()).newest_first(Timestamp(since)).0;
+        }
+        keys
     }
 
     /// The key of a play in this list.
@@ -277,12 +307,12 @@ pub(crate) fn play_of(key: &[u8]) -> Option<PlaySid> {
             Parts(rest).text().map(PlaySid::new)
         }
         [b'x', b'a' | b'e', rest @ ..] => listed_play(rest),
-        [b'x', b's' | b'w' | b'p', rest @ ..] => {
+        [b'x', b's' | b'w' | b'p' | b'b', rest @ ..] => {
             let mut parts = Parts(rest);
             parts.text()?;
             listed_play(parts.0)
         }
-        [b'x', b'c', rest @ ..] => {
+        [b'x', b'c' | b't' | b'y', rest @ ..] => {
             let mut parts = Parts(rest);
             parts.text()?;
             parts.text()?;

@@ -1,38 +1,58 @@
 //! Pages of a list.
 
+use std::ops::Range;
+
 use crate::{Engine, Error, Page, PageQuery, Pair, keys};
 
 /// How many pairs are read at once: a page may be long, and its values large.
 const CHUNK_PAIRS: usize = 128;
 
-/// The next pairs of the range that begins with `prefix`, as what `item` makes of them; `item` gives
+/// How many pairs are passed over for one page. Where nearly nothing belongs to a list, a page of it may
+/// be short, and tells where to go on.
+const PASSED_OVER_MAX: usize = 5_000;
+
+/// The next pairs of a range whose keys begin with `prefix`, as what `item` makes of them; `item` gives
 /// None for what does not belong to the list. It gets the key without the prefix.
 ///
 /// What is damaged is named on the page; the rest of the list does not suffer.
 pub(crate) fn page<E: Engine, T>(
     engine: &E,
     prefix: &[u8],
+    mut keys: Range<Vec<u8>>,
     query: &PageQuery,
     mut item: impl FnMut(&[u8], &[u8]) -> Result<Option<T>, Error>,
 ) -> Result<Page<T>, Error> {
     let limit = query.limit.max(1);
     let next_cursor = query.cursor.clone();
     let mut page = Page { items: Vec::new(), next_cursor, has_more: false, damaged: Vec::new() };
-    let mut keys = keys::range(prefix);
     if let Some(cursor) = &query.cursor {
-        keys.start = keys::after(&[prefix, &read_cursor(prefix, cursor)?].concat());
+        let after = keys::after(&[prefix, &read_cursor(prefix, cursor)?].concat());
+        keys.start = keys.start.max(after);
     }
+    let mut n_passed_over = 0;
     loop {
+        if keys.start >= keys.end {
+            return Ok(page);
+        }
         // One more than asked for tells whether there is more.
         let n_missing = limit - page.items.len() - page.damaged.len();
-        let chunk = engine.scan(keys.clone(), CHUNK_PAIRS.min(n_missing.saturating_add(1)))?;
+        let n_wanted = n_missing.saturating_add(1).max(n_passed_over);
+        let chunk = engine.scan(keys.clone(), CHUNK_PAIRS.min(n_wanted))?;
         let Some((last, _)) = chunk.last() else { return Ok(page) };
         keys.start = keys::after(last);
         for (key, value) in chunk {
             let suffix = &key[prefix.len()..];
             let item = match value.and_then(|value| item(suffix, &value)) {
                 Ok(Some(item)) => Ok(item),
-                Ok(None) => continue,
+                Ok(None) => {
+                    page.next_cursor = Some(cursor(prefix, suffix));
+                    n_passed_over += 1;
+                    if n_passed_over == PASSED_OVER_MAX {
+                        page.has_more = true;
+                        return Ok(page);
+                    }
+                    continue;
+                }
                 Err(damaged @ Error::Damaged { .. }) => Err(damaged.to_string()),
                 Err(other) => return Err(other),
             };

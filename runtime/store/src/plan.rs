@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use hero_schema::{
-    LaunchNumber, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeRequest, Span, StepKey,
-    Timestamp, Workflow, WorkflowSid, WorkflowVersion,
+    LaunchNumber, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeRequest, Span, Starter,
+    StepKey, Timestamp, Workflow, WorkflowSid, WorkflowVersion, tag,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -92,6 +92,9 @@ struct Head {
     status: PlayStatus,
     workflow: Option<WorkflowSid>,
     parent: Option<PlaySid>,
+    started_by: Option<Starter>,
+    /// By name, as they are looked for.
+    tags: Vec<(String, String)>,
     created_at: Timestamp,
     ended_at: Option<Timestamp>,
     deadline: Option<Timestamp>,
@@ -106,6 +109,8 @@ impl Head {
             status: play.status,
             workflow: play.workflow_sid.clone(),
             parent: play.parent.clone(),
+            started_by: play.started_by.clone(),
+            tags: play.tags.iter().map(|(name, tag)| (name.clone(), tag::text(tag))).collect(),
             created_at: play.created_at,
             ended_at: play.ended_at,
             deadline: play.deadline,
@@ -123,11 +128,18 @@ impl Head {
                 .as_ref()
                 .map(|workflow| PlayList::OfWorkflowInStatus(workflow, self.status)),
             self.parent.as_ref().map(PlayList::OfParent),
+            self.started_by.as_ref().map(|starter| PlayList::StartedBy(starter.word())),
         ];
+        // Of the others, the ways and who went them are listed already, or are nearly all the same.
+        let schedule = self.started_by.as_ref().filter(|by| matches!(by, Starter::Schedule { .. }));
+        let schedule = schedule.map(|by| (by.word(), by.who()));
+        let by_whom = schedule.iter().map(|(word, who)| PlayList::StartedByWhom(word, who));
+        let tagged = self.tags.iter().map(|(name, text)| PlayList::WithTag(name, text));
         let has_ended = self.status.is_ended();
         let deadline = self.deadline.filter(|_| !has_ended).map(|at| keys::deadline(at, sid));
         let end = self.ended_at.filter(|_| has_ended).map(|at| keys::ended_play(at, sid));
-        let lists = lists.into_iter().flatten().map(|list| list.entry(self.created_at, sid));
+        let lists = lists.into_iter().flatten().chain(by_whom).chain(tagged);
+        let lists = lists.map(|list| list.entry(self.created_at, sid));
         lists.chain(deadline).chain(end).collect()
     }
 }

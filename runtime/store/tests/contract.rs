@@ -4,14 +4,14 @@
 mod samples;
 mod subject;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hero_schema::{
     LaunchNumber, PlayRecord, PlaySid, PlayStatus, RequestKind, ResumeId, ResumeRequest,
-    SpanStatus, StartKey, Timestamp, VersionSid, WorkflowSid,
+    SpanStatus, StartKey, Starter, Timestamp, VersionSid, WorkflowSid,
 };
-use hero_store::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, Store, Write};
+use hero_store::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, StartedBy, Store, Write};
 use samples::{answered, json, log, outcome, play, request, revised, span, version, workflow};
 use subject::Subject;
 
@@ -54,6 +54,9 @@ promises! {
     a_span_is_replaced_by_the_one_with_its_launch_and_number,
     a_log_is_followed_by_its_cursor,
     plays_come_newest_first_by_every_filter,
+    plays_are_found_by_tag_time_text_and_who_started_them,
+    a_play_leaves_the_lists_of_tags_that_it_has_no_more,
+    what_fits_rarely_comes_in_short_pages,
     a_list_comes_in_pages_without_gap_or_overlap,
     a_cursor_of_another_list_is_refused,
     a_version_is_never_replaced,
@@ -467,10 +470,107 @@ async fn plays_come_newest_first_by_every_filter(mut subject: Subject) {
         (running, workflow, parent, vec!["c"]),
         (None, Some(WorkflowSid::new("x")), None, vec![]),
     ] {
-        let query = PlayQuery { status, workflow, parent, page: PageQuery::default() };
+        let query = PlayQuery { status, workflow, parent, ..PlayQuery::default() };
         let page = subject.store().plays(query.clone()).await.expect("readable");
         assert_eq!(sids(&page), expected, "{query:?}");
     }
+}
+
+async fn plays_are_found_by_tag_time_text_and_who_started_them(mut subject: Subject) {
+    let nightly = || Some(Starter::Schedule { schedule: "s1".into() });
+    let of_a = || Some(Starter::Parent { play_sid: PlaySid::new("a") });
+    for (sid, created_at, name, tags, starter) in [
+        ("a", 10, "Report for Oslo", r#"{"city": "Oslo", "n": 3}"#, Some(Starter::Rpc { uid: 7 })),
+        ("b", 20, "report", r#"{"city": "Bergen", "n": "3"}"#, nightly()),
+        ("c", 20, "other", r#"{"city": "Oslo", "x|y\u0000": "a|b"}"#, of_a()),
+        ("d", -5, "clean up", "{}", Some(Starter::Schedule { schedule: "s2".into() })),
+        ("e", 30, "REPORT", "{}", None),
+    ] {
+        let mut play = play(sid);
+        play.created_at.0 = created_at;
+        play.name = name.into();
+        play.tags = json(tags).read().expect("an object");
+        play.started_by = starter;
+        subject.commit([write(&play)]).await;
+    }
+    let by = |word: &str, who: Option<&str>| {
+        Some(StartedBy { word: word.into(), who: who.map(Into::into) })
+    };
+    let tags = |tags: &[(&str, &str)]| {
+        tags.iter().map(|&(name, text)| (name.to_owned(), text.to_owned())).collect()
+    };
+    let all = PlayQuery::default;
+    let (since, until) = (|at| Some(Timestamp(at)), |at| Some(Timestamp(at)));
+    for (query, expected) in [
+        (PlayQuery { tags: tags(&[("city", "Oslo")]), ..all() }, vec!["c", "a"]),
+        (PlayQuery { tags: tags(&[("n", "3")]), ..all() }, vec!["b", "a"]),
+        (PlayQuery { tags: tags(&[("n", "3"), ("city", "Oslo")]), ..all() }, vec!["a"]),
+        (PlayQuery { tags: tags(&[("x|y\0", "a|b")]), ..all() }, vec!["c"]),
+        (PlayQuery { tags: tags(&[("city", "Osl")]), ..all() }, vec![]),
+        (PlayQuery { started_by: by("schedule", None), ..all() }, vec!["b", "d"]),
+        (PlayQuery { started_by: by("schedule", Some("s1")), ..all() }, vec!["b"]),
+        (PlayQuery { started_by: by("rpc", Some("7")), ..all() }, vec!["a"]),
+        (PlayQuery { started_by: by("rpc", Some("8")), ..all() }, vec![]),
+        (PlayQuery { started_by: by("parent", Some("a")), ..all() }, vec!["c"]),
+        (PlayQuery { text: Some("report".into()), ..all() }, vec!["e", "b", "a"]),
+        (PlayQuery { since: since(20), ..all() }, vec!["e", "b", "c"]),
+        (PlayQuery { until: until(20), ..all() }, vec!["a", "d"]),
+        (PlayQuery { since: since(10), until: until(30), ..all() }, vec!["b", "c", "a"]),
+        (PlayQuery { since: since(30), until: until(10), ..all() }, vec![]),
+        (PlayQuery { since: since(i64::MIN), until: until(i64::MIN), ..all() }, vec![]),
+        (PlayQuery { since: since(i64::MAX), ..all() }, vec![]),
+        (PlayQuery { tags: tags(&[("city", "Oslo")]), until: until(20), ..all() }, vec!["a"]),
+        (PlayQuery { started_by: by("schedule", None), since: since(0), ..all() }, vec!["b"]),
+    ] {
+        let page = subject.store().plays(query.clone()).await.expect("readable");
+        assert_eq!(sids(&page), expected, "{query:?}");
+        assert!(!page.has_more, "{query:?}");
+        // One by one it is the same, from any place of the list.
+        let (mut query, mut seen) = (query, Vec::new());
+        query.page.limit = 1;
+        loop {
+            let page = subject.store().plays(query.clone()).await.expect("readable");
+            seen.extend(sids(&page));
+            query.page.cursor = page.next_cursor;
+            if !page.has_more {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "{query:?}");
+    }
+}
+
+async fn a_play_leaves_the_lists_of_tags_that_it_has_no_more(mut subject: Subject) {
+    let mut first = play("a");
+    first.tags = json(r#"{"state": "draft", "n": 1}"#).read().expect("an object");
+    subject.commit([write(&first)]).await;
+    let second = revised(&first, |play| drop(play.tags.insert("state".into(), json(r#""done""#))));
+    subject.commit([write(&second)]).await;
+    for (name, text, expected) in
+        [("state", "draft", vec![]), ("state", "done", vec!["a"]), ("n", "1", vec!["a"])]
+    {
+        let tags = BTreeMap::from([(name.to_owned(), text.to_owned())]);
+        let query = PlayQuery { tags, ..PlayQuery::default() };
+        let page = subject.store().plays(query).await.expect("readable");
+        assert_eq!(sids(&page), expected, "{name}={text}");
+    }
+}
+
+async fn what_fits_rarely_comes_in_short_pages(mut subject: Subject) {
+    let n_plays = 5_200;
+    let plays = (0..n_plays).map(|number| {
+        let mut play = play(&format!("{number:05}"));
+        play.created_at.0 = number;
+        play.name = if number == 0 { "needle" } else { "hay" }.into();
+        write(&play)
+    });
+    subject.commit(plays).await;
+    let mut query = PlayQuery { text: Some("needle".into()), ..PlayQuery::default() };
+    let first = subject.store().plays(query.clone()).await.expect("readable");
+    assert_eq!((sids(&first), first.has_more), (vec![], true));
+    query.page.cursor = first.next_cursor;
+    let second = subject.store().plays(query).await.expect("readable");
+    assert_eq!((sids(&second), second.has_more), (vec!["00000".to_owned()], false));
 }
 
 async fn a_list_comes_in_pages_without_gap_or_overlap(mut subject: Subject) {
@@ -714,6 +814,8 @@ fn full_play(sid: &str) -> PlayRecord {
         workflow_sid: Some(WorkflowSid::new("w")),
         parent: Some(PlaySid::new("p")),
         deadline: Some(Timestamp(30)),
+        started_by: Some(Starter::Schedule { schedule: "s".into() }),
+        tags: BTreeMap::from([("n".into(), json("1"))]),
         ..play(sid)
     }
 }
@@ -741,8 +843,23 @@ async fn has_anything(subject: &Subject, play: &PlayRecord) -> bool {
     let of_status = PlayQuery { status: Some(play.status), ..PlayQuery::default() };
     let of_workflow = PlayQuery { workflow: play.workflow_sid.clone(), ..PlayQuery::default() };
     let of_parent = PlayQuery { parent: play.parent.clone(), ..PlayQuery::default() };
+    let tags = BTreeMap::from([("n".to_owned(), "1".to_owned())]);
+    let tagged = PlayQuery { tags, ..PlayQuery::default() };
+    let by = |who: Option<&str>| {
+        let started_by = StartedBy { word: "schedule".into(), who: who.map(Into::into) };
+        PlayQuery { started_by: Some(started_by), ..PlayQuery::default() }
+    };
+    let (by_a_schedule, by_this_one) = (by(None), by(Some("s")));
     let mut is_listed = Vec::new();
-    for query in [PlayQuery::default(), of_status, of_workflow, of_parent] {
+    for query in [
+        PlayQuery::default(),
+        of_status,
+        of_workflow,
+        of_parent,
+        tagged,
+        by_a_schedule,
+        by_this_one,
+    ] {
         let page = store.plays(query).await.expect("readable");
         is_listed.push(page.items.iter().any(|listed| listed.sid == *sid));
     }

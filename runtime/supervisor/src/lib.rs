@@ -14,6 +14,7 @@ mod launch;
 mod recorder;
 mod rerun;
 mod spawn;
+mod tagging;
 mod timers;
 mod versions;
 

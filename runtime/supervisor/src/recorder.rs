@@ -28,6 +28,7 @@ use crate::output::LogBook;
 use crate::span_socket::Connection;
 use crate::spawn::Child;
 use crate::supervisor::Supervisor;
+use crate::tagging::Tagging;
 
 /// How many frames of one launch may wait for their acknowledgement; reading stops beyond that.
 const UNACKNOWLEDGED_MAX: usize = 1024;
@@ -68,6 +69,7 @@ pub(crate) struct Recorder {
     /// The spans that have begun and not ended, in the order they began.
     open_spans: Vec<Span>,
     deadlines: Deadlines,
+    tagging: Tagging,
     result: Option<FlowResult>,
     has_asked_anew: bool,
     stored_steps: Vec<StepKey>,
@@ -112,6 +114,7 @@ impl Recorder {
             next_seq: 1,
             open_spans: Vec::new(),
             deadlines: Deadlines::default(),
+            tagging: Tagging::default(),
             result: None,
             has_asked_anew: false,
             stored_steps: Vec::new(),
@@ -146,6 +149,7 @@ impl Recorder {
                         }
                     }
                 }
+                () = self.tagging.done() => {}
                 late = self.deadlines.passed() => {
                     self.time_out(late).await;
                     connection.frames.discard().await;
@@ -153,6 +157,7 @@ impl Recorder {
                 }
             }
         }
+        self.tagging.finish().await;
         // The launch is gone or unwanted; what it sent still counts.
         while let Some(handled) = replies.next().await {
             self.note(handled.stored);
@@ -260,6 +265,9 @@ impl Recorder {
                 .log
                 .note(LogLevel::Warning, format!("tags for span `{span_id}`, which is not open"));
         };
+        if span.kind == SpanKind::FlowRoot {
+            self.tagging.add(&self.supervisor, &self.play, self.launch, &tags);
+        }
         span.tags.extend(tags);
         let span = span.clone();
         self.post(span);

@@ -9,7 +9,7 @@ use hero_core::answer;
 use hero_core::rerun::{History, Memory, Place};
 use hero_schema::{
     Answer, Answerer, Json, Origin, OriginKind, Outcome, PlayRecord, PlaySid, PlayStatus,
-    ResumeRequest, SpanId,
+    ResumeRequest, SpanId, Starter,
 };
 use hero_store::{Batch, PageQuery, Write};
 
@@ -32,38 +32,40 @@ pub struct Fork {
 
 impl Supervisor {
     /// Starts a play with the outcomes and answers of one that did not succeed, except the failures
-    /// that it remembers. Its steps keep their idempotency keys.
+    /// that it remembers. Its steps keep their idempotency keys. `uid` is who asks.
     ///
     /// # Errors
     /// The play has not ended, or has succeeded; nothing is started.
-    pub async fn retry(&self, play: &PlaySid) -> Result<PlayRecord, Error> {
+    pub async fn retry(&self, play: &PlaySid, uid: u32) -> Result<PlayRecord, Error> {
         let record = self.ended(play).await?;
         if record.status == PlayStatus::Success {
             return Err(Error::Succeeded { play: play.clone() });
         }
         let memory = self.memory(play).await?.without_failures();
         let idempotency_sid = record.idempotency_sid.clone().or_else(|| Some(play.clone()));
-        let next = PlayRecord { idempotency_sid, ..successor(self, record, OriginKind::Retry) };
+        let next = successor(self, record, OriginKind::Retry, Starter::Retry { uid });
+        let next = PlayRecord { idempotency_sid, ..next };
         self.start_with(next, memory).await
     }
 
-    /// Starts a play with the code and the inputs of one that has ended, and nothing else of it.
+    /// Starts a play with the code and the inputs of one that has ended, and nothing else of it. `uid`
+    /// is who asks.
     ///
     /// # Errors
     /// The play has not ended; nothing is started.
-    pub async fn restart(&self, play: &PlaySid) -> Result<PlayRecord, Error> {
+    pub async fn restart(&self, play: &PlaySid, uid: u32) -> Result<PlayRecord, Error> {
         let record = self.ended(play).await?;
-        let next = successor(self, record, OriginKind::Restart);
+        let next = successor(self, record, OriginKind::Restart, Starter::Restart { uid });
         let next = PlayRecord { launch: Default::default(), ..next };
         self.start_with(next, Memory::default()).await
     }
 
     /// Starts a play with what stood before one of another's spans, and perhaps with other answers
-    /// and outputs. The other play may still run; it is left as it is.
+    /// and outputs. The other play may still run; it is left as it is. `uid` is who asks.
     ///
     /// # Errors
     /// No such span or request, or an answer that does not fit; nothing is started.
-    pub async fn fork(&self, play: &PlaySid, fork: Fork) -> Result<PlayRecord, Error> {
+    pub async fn fork(&self, play: &PlaySid, fork: Fork, uid: u32) -> Result<PlayRecord, Error> {
         let record = self.record(play).await?;
         let memory = self.memory(play).await?;
         let history = self.history(play).await?;
@@ -82,7 +84,8 @@ impl Supervisor {
         for (step, output) in changes.outputs {
             kept.output(step, output);
         }
-        self.start_with(successor(self, record, OriginKind::Fork), kept).await
+        let next = successor(self, record, OriginKind::Fork, Starter::Fork { uid });
+        self.start_with(next, kept).await
     }
 
     /// Removes everything that is stored of a play that has ended.
@@ -140,7 +143,12 @@ impl Supervisor {
 
 /// A new play that does the same. It counts its launches on from the earlier one, so that the order
 /// in which the steps of both completed can be told.
-fn successor(supervisor: &Supervisor, earlier: PlayRecord, how: OriginKind) -> PlayRecord {
+fn successor(
+    supervisor: &Supervisor,
+    earlier: PlayRecord,
+    how: OriginKind,
+    starter: Starter,
+) -> PlayRecord {
     let now = supervisor.shared.store.now();
     let origin = Origin { play_sid: earlier.sid, how };
     PlayRecord {
@@ -150,6 +158,7 @@ fn successor(supervisor: &Supervisor, earlier: PlayRecord, how: OriginKind) -> P
         prefill: earlier.prefill,
         prefill_only: earlier.prefill_only,
         origin: Some(origin),
+        started_by: Some(starter),
         python: earlier.python,
         working_dir: earlier.working_dir,
         ..PlayRecord::new(supervisor.new_sid(), earlier.version_sid, earlier.input, now)

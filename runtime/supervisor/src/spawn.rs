@@ -4,7 +4,7 @@ use hero_core::{Decision, Event, Transition};
 use hero_schema::frame::Spawn;
 use hero_schema::step::{child_play_sid, version_sid};
 use hero_schema::{
-    Bundle, FlowSignature, Outcome, PlayRecord, Raised, ResumeId, Timestamp, WorkflowSid,
+    Bundle, FlowSignature, Outcome, PlayRecord, Raised, ResumeId, Starter, Timestamp, WorkflowSid,
     WorkflowVersion,
 };
 use hero_store::Write;
@@ -56,6 +56,7 @@ impl Supervisor {
             prefill: parent.prefill.clone(),
             prefill_only: parent.prefill_only,
             parent: Some(parent.sid.clone()),
+            started_by: Some(Starter::Parent { play_sid: parent.sid.clone() }),
             parent_request: Some(request.clone()),
             python: parent.python.clone(),
             working_dir: parent.working_dir.clone(),

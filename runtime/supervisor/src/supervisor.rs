@@ -9,7 +9,7 @@ use hero_core::{Decision, Event, prefill};
 use hero_schema::rpc::ForkServerState;
 use hero_schema::{
     Answerer, Bundle, FlowSignature, Json, LaunchNumber, Outcome, PlayRecord, PlaySid, PlayStatus,
-    ResumeId, StartKey, Timestamp, VersionSid, WorkflowSid, WorkflowVersion,
+    ResumeId, StartKey, Starter, Timestamp, VersionSid, WorkflowSid, WorkflowVersion,
 };
 use hero_store::{Batch, PlayQuery, Store, Write};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -56,6 +56,8 @@ pub struct NewPlay {
     pub name: String,
     /// The saved workflow it comes from.
     pub workflow_sid: Option<WorkflowSid>,
+    /// Who starts it.
+    pub started_by: Starter,
     /// The code.
     pub version: VersionChoice,
     /// The arguments, a JSON object that fits the signature.
@@ -246,6 +248,7 @@ impl Supervisor {
         let accepted = PlayRecord {
             name: new.name,
             workflow_sid: new.workflow_sid,
+            started_by: Some(new.started_by),
             prefill: new.prefill,
             prefill_only: new.prefill_only,
             deadline: new.timeout.map(|timeout| now.after_micros(micros(timeout))),

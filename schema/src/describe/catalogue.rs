@@ -16,7 +16,7 @@ use crate::{
     Answerer, Bundle, ErrorKind, Failure, FailureKind, FieldType, FlowField, FlowSignature,
     LaunchNumber, LeftOver, LogLevel, LogLine, LogStream, Origin, OriginKind, Outcome,
     OutcomeRecord, Play, PlaySid, PlayStatus, Raised, RequestKind, ResumeId, ResumeRequest, Span,
-    SpanId, SpanKind, SpanStatus, StepKey, Timestamp, VersionSid, Workflow, WorkflowSid,
+    SpanId, SpanKind, SpanStatus, Starter, StepKey, Timestamp, VersionSid, Workflow, WorkflowSid,
     WorkflowVersion,
 };
 
@@ -43,7 +43,7 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
             Timestamp, PlaySid, LaunchNumber, WorkflowSid, VersionSid, SpanId, StepKey, ResumeId),
         section!("Workflows":
             Workflow, WorkflowVersion, Bundle, FlowSignature, FlowField, FieldType),
-        section!("Plays": Play, PlayStatus, Failure, FailureKind, LeftOver, Origin, OriginKind),
+        section!("Plays": Play, PlayStatus, Failure, FailureKind, LeftOver, Origin, OriginKind, Starter),
         section!("Pauses and their answers": ResumeRequest, RequestKind, Answerer),
         section!("Steps": Outcome, Raised, OutcomeRecord),
         section!("Spans and log lines":

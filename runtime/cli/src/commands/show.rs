@@ -1,7 +1,9 @@
 //! `hero_logic show`
 
 use hero_schema::rpc::{PlayGet, WorkflowDetail, WorkflowGet};
-use hero_schema::{ErrorKind, OriginKind, Play, PlaySid, ResumeRequest, RpcError, Span, exit};
+use hero_schema::{
+    ErrorKind, OriginKind, Play, PlaySid, ResumeRequest, RpcError, Span, Starter, exit,
+};
 use serde::Serialize;
 
 use super::Context;
@@ -121,6 +123,8 @@ fn header(play: &Play, workflow: &str, paint: Paint) -> Vec<String> {
         let left = if is_open { format!(", in {}", duration(left)) } else { String::new() };
         format!("{}{left}", moment(at))
     });
+    let tags =
+        play.tags.iter().map(|(name, tag)| format!("{}={}", visible(name), visible(&plain(tag))));
     let fields = [
         ("play", play.sid.to_string()),
         ("workflow", visible(workflow)),
@@ -131,12 +135,19 @@ fn header(play: &Play, workflow: &str, paint: Paint) -> Vec<String> {
         ("deadline", deadline.unwrap_or_default()),
         ("ended", ended.unwrap_or_default()),
         ("input", visible(play.input_data.text())),
+        ("tags", tags.collect::<Vec<_>>().join(" ")),
+        ("by", play.started_by.as_ref().map(starter).unwrap_or_default()),
         ("origin", origin.unwrap_or_default()),
         ("parent", play.parent_play_sid.as_ref().map(ToString::to_string).unwrap_or_default()),
     ];
     let told = fields.into_iter().filter(|(_, value)| !value.is_empty());
     let lines = told.map(|(name, value)| format!("{} {value}", paint.dim(&format!("{name:<9}"))));
     std::iter::once(title).chain(lines).collect()
+}
+
+/// As `plays --started-by` takes it.
+fn starter(by: &Starter) -> String {
+    format!("{}:{}", by.word(), visible(&by.who()))
 }
 
 fn section(lines: &mut Vec<String>, paint: Paint, title: &str, content: Vec<String>) {

@@ -235,7 +235,7 @@ fn the_first_launch_starts_the_clock_and_later_ones_leave_it() {
 }
 
 /// The rows of the first table.
-const EVENTS: [&str; 20] = [
+const EVENTS: [&str; 22] = [
     "launch due",
     "asked",
     "asked, stale launch",
@@ -254,6 +254,8 @@ const EVENTS: [&str; 20] = [
     "launch ended, stale launch",
     "deadline set",
     "deadline set, known",
+    "tagged",
+    "tagged, known",
     "deadline passed",
     "cancel requested",
 ];
@@ -305,6 +307,13 @@ fn situation(status: PlayStatus, name: &str) -> (PlayRecord, Event) {
         "deadline set, known" => {
             play.deadline = Some(Timestamp(7));
             Event::DeadlineSet { launch: current, timeout_micros: 5 }
+        }
+        "tagged" | "tagged, known" => {
+            let tags = BTreeMap::from([("customer".to_owned(), json("\"Oslo\""))]);
+            if name == "tagged, known" {
+                play.tags.clone_from(&tags);
+            }
+            Event::Tagged { launch: current, tags }
         }
         "prefilled" => Event::Prefilled { entries: BTreeMap::from([("app*".into(), json("7"))]) },
         "launch ended" => ended(Exit::Code(exit::SUCCESS), result("returned")),

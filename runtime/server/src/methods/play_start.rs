@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use hero_core::answer;
+use hero_rpc::server::Caller;
 use hero_schema::name::{KEY_CHARS_MAX, NAME_CHARS_MAX, is_key};
 use hero_schema::rpc::PlayStart;
 use hero_schema::{
-    ErrorKind, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, StartKey, WorkflowSid,
+    ErrorKind, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, StartKey, Starter,
+    WorkflowSid,
 };
 use hero_supervisor::{NewPlay, VersionChoice};
 
@@ -15,8 +17,13 @@ use super::workflow_save::read_version;
 use crate::errors;
 use crate::service::Service;
 
-pub(crate) async fn run(service: &Service, params: PlayStart) -> Result<Play, RpcError> {
-    let play = match start(service, params).await? {
+pub(crate) async fn run(
+    service: &Service,
+    params: PlayStart,
+    caller: Caller,
+) -> Result<Play, RpcError> {
+    let by = Starter::Rpc { uid: caller.uid };
+    let play = match start(service, params, by).await? {
         Started::Now(record) => Play { created: Some(true), ..Play::new(record, Vec::new()) },
         Started::Before(record) => {
             let requests = service.store.requests(&record.sid).await.map_err(errors::of_store)?;
@@ -36,15 +43,19 @@ pub(crate) enum Started {
 
 /// A start with a key that is known comes to the play that was started with it: nothing of what it asks
 /// for is looked at, so that a file or a workflow that has changed or gone makes no difference.
-pub(crate) async fn start(service: &Service, params: PlayStart) -> Result<Started, RpcError> {
+pub(crate) async fn start(
+    service: &Service,
+    params: PlayStart,
+    started_by: Starter,
+) -> Result<Started, RpcError> {
     let Some(start_key) = start_key(&params)? else {
-        return start_new(service, params, None).await.map(Started::Now);
+        return start_new(service, params, None, started_by).await.map(Started::Now);
     };
     let input = params.input_data.clone().unwrap_or_else(Json::empty_object);
     if let Some(earlier) = started_with(service, &start_key, &input).await? {
         return Ok(Started::Before(earlier));
     }
-    match start_new(service, params, Some(start_key.clone())).await {
+    match start_new(service, params, Some(start_key.clone()), started_by).await {
         // Another start of this key has come first.
         Err(error) if error.kind == ErrorKind::IdempotencyConflict => {
             started_with(service, &start_key, &input).await?.map(Started::Before).ok_or(error)
@@ -91,6 +102,7 @@ async fn start_new(
     service: &Service,
     params: PlayStart,
     start_key: Option<StartKey>,
+    started_by: Starter,
 ) -> Result<PlayRecord, RpcError> {
     if let Some(name) = &params.name {
         check_play_name(name)?;
@@ -103,6 +115,7 @@ async fn start_new(
     let new = NewPlay {
         name: params.name.unwrap_or(code.flow),
         workflow_sid: code.workflow_sid,
+        started_by,
         version: code.version,
         input,
         prefill: params.prefill_resumes,
