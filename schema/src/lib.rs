@@ -18,6 +18,7 @@ pub mod json;
 pub mod name;
 pub mod play;
 pub mod resume;
+pub mod retention;
 pub mod rpc;
 pub mod service;
 pub mod span;
@@ -38,6 +39,7 @@ pub use play::{
     Failure, FailureKind, LeftOver, Origin, OriginKind, Play, PlayRecord, PlayStatus, StartKey,
 };
 pub use resume::{Answer, Answerer, RequestKind, ResumeRequest};
+pub use retention::Retention;
 pub use span::{LogLevel, LogLine, LogStream, Span, SpanKind, SpanStatus};
 pub use starter::Starter;
 pub use step::{Outcome, OutcomeRecord, Raised};

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "describe")]
-use crate::Play;
 use crate::canonical::canonical_json;
 use crate::step::sha1_hex;
 use crate::{
     Json, LogLevel, LogLine, PlaySid, PlayStatus, ResumeId, ResumeRequest, Span, SpanId, Timestamp,
     VersionSid, Workflow, WorkflowVersion,
 };
+#[cfg(feature = "describe")]
+use crate::{Play, Retention};
 
 /// Every method starts with this on the wire: `LogicService.play_start`.
 pub const PREFIX: &str = "LogicService.";
@@ -52,6 +52,7 @@ methods! {
         "Bundles a file and stores it as the current version of a workflow; the same content is a no-op.";
     workflow_get(WorkflowGet) -> WorkflowDetail, "A workflow with its current version.";
     workflow_list(WorkflowList) -> WorkflowPage, "The workflows by name.";
+    workflow_retention(WorkflowRetention) -> Retention, "Sets for how long the plays of a workflow are kept, or tells it.";
     play_start(PlayStart) -> Play, "Starts a play of a workflow or a file; it is stored before this returns.";
     play_run_async(PlayStart) -> PlaySid, "As play_start, and returns only the sid.";
     play_get(PlayGet) -> Play, "A play with its requests.";
@@ -134,6 +135,31 @@ pub struct WorkflowPage {
     pub items: Vec<Workflow>,
     /// Hand this back for the next page; None at the end.
     pub next_cursor: Option<String>,
+}
+
+/// Parameters of `workflow_retention`: what is to hold from now on. Without `set`, it is only told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowRetention {
+    /// Its sid or its name.
+    pub workflow: String,
+    /// What is to hold from now on; None changes nothing.
+    #[serde(default)]
+    pub set: Option<Keep>,
+}
+
+/// Which plays of a workflow are kept. An empty one keeps all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Keep {
+    /// For so many days after their end, parts of days included; None: however old.
+    #[serde(default)]
+    pub days: Option<f64>,
+    /// The newest so many that have ended; None: any number.
+    #[serde(default)]
+    pub last: Option<u32>,
 }
 
 /// Parameters of `play_start` and `play_run_async`: exactly one of `workflow_sid` and `file`.

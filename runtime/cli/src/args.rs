@@ -402,6 +402,20 @@ pub(crate) enum Workflow {
     },
     /// List the workflows by name
     List,
+    /// Set for how long the plays of a workflow are kept once they have ended, or tell it
+    Retention {
+        /// The name or sid of the workflow
+        name: String,
+        /// Remove plays so many days after their end, such as 30 or 0.5
+        #[arg(long, value_name = "DAYS", value_parser = finite)]
+        keep_days: Option<f64>,
+        /// Keep only the newest so many
+        #[arg(long, value_name = "N")]
+        keep_last: Option<u32>,
+        /// Keep all
+        #[arg(long, conflicts_with_all = ["keep_days", "keep_last"])]
+        keep_all: bool,
+    },
     /// Show what a workflow takes and gives
     Show {
         /// The name or sid of the workflow
@@ -492,6 +506,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) if (0.001..4e10).contains(&seconds) => Ok(duration),
         _ => Err(expected()),
     }
+}
+
+fn finite(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| "expected a number".to_owned())
 }
 
 fn status_parser() -> impl TypedValueParser<Value = PlayStatus> {

@@ -11,8 +11,9 @@ use hero_supervisor::{Settings, Supervisor};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::errors;
+use crate::retention::Sweeper;
 use crate::service::Service;
-use crate::{errors, retention};
 
 /// How long a process has between SIGTERM and SIGKILL, and to its next step when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -38,7 +39,7 @@ pub struct Server {
     running: watch::Sender<()>,
     serving: JoinHandle<()>,
     /// Removes old plays, where that is wanted.
-    retention: Option<JoinHandle<()>>,
+    retention: JoinHandle<()>,
 }
 
 impl Server {
@@ -72,13 +73,13 @@ impl Server {
         let (running, is_running) = watch::channel(());
         let service = Service::new(supervisor.clone(), store.clone(), paths.data_dir, is_running);
         let service = Arc::new(service);
+        let has_new_retention = Arc::clone(&service.has_new_retention);
         let stopping = Arc::clone(&service);
         let serving = tokio::spawn(async move {
             hero_rpc::server::serve(listener, service, stopping.stopping()).await;
         });
-        let retention = config
-            .keep
-            .map(|keep| tokio::spawn(retention::run(supervisor.clone(), store.clone(), keep)));
+        let retention = Sweeper { supervisor: supervisor.clone(), store: store.clone() };
+        let retention = tokio::spawn(retention.run(config.keep, has_new_retention));
         Ok(Self { supervisor, store, running, serving, retention })
     }
 
@@ -94,9 +95,7 @@ impl Server {
     /// The store could not write its last batch; what was acknowledged is safe.
     pub async fn stop(self) -> Result<(), RpcError> {
         drop(self.running);
-        if let Some(retention) = &self.retention {
-            retention.abort();
-        }
+        self.retention.abort();
         self.supervisor.stop().await;
         let _ = self.serving.await;
         self.store.close().await.map_err(errors::of_store)

@@ -11,7 +11,7 @@ use hero_store::Store;
 use hero_supervisor::Supervisor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::news::News;
 use crate::{errors, methods};
@@ -25,6 +25,8 @@ pub(crate) struct Service {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) news: News,
     pub(crate) data_dir: PathBuf,
+    /// Told when plays may be kept for less long than before.
+    pub(crate) has_new_retention: Arc<Notify>,
     /// Closed once the server is stopping.
     is_running: watch::Receiver<()>,
 }
@@ -37,7 +39,8 @@ impl Service {
         is_running: watch::Receiver<()>,
     ) -> Self {
         let news = News::of(store.as_ref());
-        Self { supervisor, store, news, data_dir, is_running }
+        let has_new_retention = Arc::new(Notify::new());
+        Self { supervisor, store, news, data_dir, has_new_retention, is_running }
     }
 
     /// Returns once the server is stopping.
@@ -67,6 +70,7 @@ impl Dispatch for Service {
             "workflow_save" => serve!(self, params, workflow_save),
             "workflow_get" => serve!(self, params, workflow_get),
             "workflow_list" => serve!(self, params, workflow_list),
+            "workflow_retention" => serve!(self, params, workflow_retention),
             "play_start" => serve!(self, params, play_start, caller),
             "play_run_async" => serve!(self, params, play_run_async, caller),
             "play_get" => serve!(self, params, play_get),

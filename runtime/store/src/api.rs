@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use hero_schema::{
     LaunchNumber, LogLine, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeId, ResumeRequest,
-    Span, StepKey, Timestamp, VersionSid, Workflow, WorkflowSid, WorkflowVersion,
+    Retention, Span, StepKey, Timestamp, VersionSid, Workflow, WorkflowSid, WorkflowVersion,
 };
 use tokio::sync::broadcast;
 
@@ -99,6 +99,12 @@ pub trait Store: Send + Sync + 'static {
     /// The workflows, by name.
     async fn workflows(&self, page: PageQuery) -> Result<Page<Workflow>, Error>;
 
+    /// For how long the plays of a workflow are kept; None keeps all.
+    async fn retention(&self, workflow: &WorkflowSid) -> Result<Option<Retention>, Error>;
+
+    /// The workflows whose plays are not all kept, by their sids.
+    async fn retentions(&self, page: PageQuery) -> Result<Page<Retention>, Error>;
+
     /// Tells of every play that something was stored for, from now on. A receiver that falls behind
     /// is told so (`Lagged`) and must look at everything it waits for.
     fn news(&self) -> broadcast::Receiver<PlaySid>;
@@ -167,6 +173,8 @@ pub enum Write {
     Version(Box<WorkflowVersion>),
     /// A workflow, new or changed. Another one of the same name is an [`Error::Conflict`].
     Workflow(Box<Workflow>),
+    /// For how long the plays of a workflow are kept; an unlimited one takes the setting away.
+    Retention(Retention),
     /// Removes a play that has ended, with everything stored of it; one that has not is an
     /// [`Error::Conflict`], one that is not there is passed over. What its launches still write is
     /// refused from then on, as by any play that is not there.

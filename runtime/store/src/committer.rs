@@ -272,7 +272,7 @@ fn play_of(write: &Write) -> Option<&PlaySid> {
         | Write::Span(play, _)
         | Write::Log(play, _)
         | Write::Remove(play) => Some(play),
-        Write::Version(_) | Write::Workflow(_) => None,
+        Write::Version(_) | Write::Workflow(_) | Write::Retention(_) => None,
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use hero_schema::{
-    LogLine, OutcomeRecord, PlayRecord, PlaySid, ResumeId, ResumeRequest, Span, StepKey, Timestamp,
-    VersionSid, Workflow, WorkflowSid, WorkflowVersion, tag,
+    LogLine, OutcomeRecord, PlayRecord, PlaySid, ResumeId, ResumeRequest, Retention, Span, StepKey,
+    Timestamp, VersionSid, Workflow, WorkflowSid, WorkflowVersion, tag,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
@@ -230,6 +230,14 @@ impl<E: Engine> Store for KeyedStore<E> {
             let sid: WorkflowSid = record::decode(&[&prefix, suffix].concat(), value)?;
             get(engine, &keys::workflow(&sid))
         })
+    }
+
+    async fn retention(&self, workflow: &WorkflowSid) -> Result<Option<Retention>, Error> {
+        self.read(|engine| get(engine, &keys::retention(workflow)))
+    }
+
+    async fn retentions(&self, page: PageQuery) -> Result<Page<Retention>, Error> {
+        self.records(&keys::retentions(), &page)
     }
 
     fn news(&self) -> broadcast::Receiver<PlaySid> {

@@ -16,6 +16,7 @@
 //! | `v` version | a version |
 //! | `w` workflow | a workflow |
 //! | `n` name | the sid of the workflow of this name |
+//! | `g` workflow | for how long its plays are kept |
 //! | `k` start key | the sid of the play that was started with it |
 //! | `xa`, `xs` status, `xw` workflow, `xc` workflow, status, `xp` parent; created at (newest first), play | nothing: lists of plays |
 //! | `xt` name, text; `xb` way; `xy` way, who; created at (newest first), play | nothing: lists of plays, by tag and by who started them |
@@ -170,6 +171,15 @@ pub(crate) fn version(version: &VersionSid) -> Vec<u8> {
 
 pub(crate) fn workflow(workflow: &WorkflowSid) -> Vec<u8> {
     Key::of(b"w").text(workflow.as_str()).0
+}
+
+pub(crate) fn retention(workflow: &WorkflowSid) -> Vec<u8> {
+    Key(retentions()).text(workflow.as_str()).0
+}
+
+/// What the keys of all retentions begin with.
+pub(crate) fn retentions() -> Vec<u8> {
+    Key::of(b"g").0
 }
 
 pub(crate) fn start_key(key: &str) -> Vec<u8> {
@@ -362,6 +372,7 @@ pub(crate) fn describe(key: &[u8]) -> String {
         b'v' => format!("version `{}`", text()),
         b'w' => format!("workflow `{}`", text()),
         b'n' => format!("the name `{}` of a workflow", text()),
+        b'g' => format!("the retention of workflow `{}`", text()),
         b'k' => format!("start key `{}`", text()),
         _ => "a list".into(),
     }

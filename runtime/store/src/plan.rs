@@ -271,6 +271,14 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
             }
             Write::Version(version) => self.write_version(version),
             Write::Workflow(workflow) => self.write_workflow(workflow),
+            Write::Retention(retention) => {
+                let key = keys::retention(&retention.workflow_sid);
+                match retention.is_unlimited() {
+                    true => self.remove([key]),
+                    false => self.put(key, retention),
+                }
+                Ok(())
+            }
             Write::Remove(play) => self.remove_play(play),
         }
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hero_schema::{
-    LaunchNumber, PlayRecord, PlaySid, PlayStatus, RequestKind, ResumeId, ResumeRequest,
+    LaunchNumber, PlayRecord, PlaySid, PlayStatus, RequestKind, ResumeId, ResumeRequest, Retention,
     SpanStatus, StartKey, Starter, Timestamp, VersionSid, WorkflowSid,
 };
 use hero_store::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, StartedBy, Store, Write};
@@ -61,6 +61,7 @@ promises! {
     a_cursor_of_another_list_is_refused,
     a_version_is_never_replaced,
     a_workflow_is_found_by_its_sid_and_by_its_name,
+    for_how_long_plays_are_kept_is_told_by_workflow,
     what_was_posted_is_there_with_the_next_commit,
     news_tell_of_every_play_that_was_written,
     values_of_any_size_read_back,
@@ -650,6 +651,26 @@ async fn a_workflow_is_found_by_its_sid_and_by_its_name(mut subject: Subject) {
     assert_eq!(names(&page), ["a", "b", "c"]);
     let rest = PageQuery { cursor: page.next_cursor, limit: 3 };
     assert_eq!(names(&store.workflows(rest).await.expect("readable")), ["d"]);
+}
+
+async fn for_how_long_plays_are_kept_is_told_by_workflow(mut subject: Subject) {
+    let keeping = |workflow: &str, keep_last| Retention {
+        keep_last,
+        keep_days: Some(0.5),
+        ..Retention::unlimited(WorkflowSid::new(workflow))
+    };
+    let (a, b) = (keeping("a", Some(3)), keeping("b", None));
+    subject.commit([Write::Retention(b.clone()), Write::Retention(keeping("a", None))]).await;
+    subject.commit([Write::Retention(a.clone())]).await;
+    let store = subject.store();
+    assert_eq!(store.retention(&WorkflowSid::new("a")).await.expect("readable"), Some(a.clone()));
+    assert_eq!(store.retention(&WorkflowSid::new("")).await.expect("readable"), None);
+    let first = store.retentions(PageQuery { cursor: None, limit: 1 }).await.expect("readable");
+    assert_eq!((&first.items, first.has_more), (&vec![a], true));
+    let rest = PageQuery { cursor: first.next_cursor, limit: 9 };
+    assert_eq!(store.retentions(rest).await.expect("readable").items, [b]);
+    subject.commit([Write::Retention(Retention::unlimited(WorkflowSid::new("a")))]).await;
+    assert_eq!(subject.store().retention(&WorkflowSid::new("a")).await.expect("readable"), None);
 }
 
 async fn what_was_posted_is_there_with_the_next_commit(mut subject: Subject) {

@@ -15,9 +15,9 @@ use crate::rpc::{
 use crate::{
     Answerer, Bundle, ErrorKind, Failure, FailureKind, FieldType, FlowField, FlowSignature,
     LaunchNumber, LeftOver, LogLevel, LogLine, LogStream, Origin, OriginKind, Outcome,
-    OutcomeRecord, Play, PlaySid, PlayStatus, Raised, RequestKind, ResumeId, ResumeRequest, Span,
-    SpanId, SpanKind, SpanStatus, Starter, StepKey, Timestamp, VersionSid, Workflow, WorkflowSid,
-    WorkflowVersion,
+    OutcomeRecord, Play, PlaySid, PlayStatus, Raised, RequestKind, ResumeId, ResumeRequest,
+    Retention, Span, SpanId, SpanKind, SpanStatus, Starter, StepKey, Timestamp, VersionSid,
+    Workflow, WorkflowSid, WorkflowVersion,
 };
 
 /// What a store keeps under an id of its own, and shows whole.
@@ -42,7 +42,7 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
         section!("Times and ids":
             Timestamp, PlaySid, LaunchNumber, WorkflowSid, VersionSid, SpanId, StepKey, ResumeId),
         section!("Workflows":
-            Workflow, WorkflowVersion, Bundle, FlowSignature, FlowField, FieldType),
+            Workflow, WorkflowVersion, Bundle, FlowSignature, FlowField, FieldType, Retention),
         section!("Plays": Play, PlayStatus, Failure, FailureKind, LeftOver, Origin, OriginKind, Starter),
         section!("Pauses and their answers": ResumeRequest, RequestKind, Answerer),
         section!("Steps": Outcome, Raised, OutcomeRecord),

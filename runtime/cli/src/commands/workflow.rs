@@ -1,7 +1,9 @@
 //! `hero_logic workflow`
 
-use hero_schema::rpc::{WorkflowDetail, WorkflowGet, WorkflowList, WorkflowPage, WorkflowSave};
-use hero_schema::{ErrorKind, FlowField, RpcError, Workflow, exit};
+use hero_schema::rpc::{
+    Keep, WorkflowDetail, WorkflowGet, WorkflowList, WorkflowPage, WorkflowRetention, WorkflowSave,
+};
+use hero_schema::{ErrorKind, FlowField, Retention, RpcError, Workflow, exit};
 
 use super::Context;
 use super::run::{file_and_flow, python_of_this_shell};
@@ -18,6 +20,11 @@ pub(crate) async fn run(args: args::Workflow, context: Context) -> Result<i32, S
         match args {
             args::Workflow::Save { file, name } => save(session, &file, name).await?,
             args::Workflow::List => list(session).await?,
+            args::Workflow::Retention { name, keep_days, keep_last, keep_all } => {
+                let is_set = keep_all || keep_days.is_some() || keep_last.is_some();
+                let set = is_set.then_some(Keep { days: keep_days, last: keep_last });
+                retention(session, WorkflowRetention { workflow: name, set }).await?;
+            }
             args::Workflow::Show { name } => show(session, name).await?,
         }
         Ok(exit::SUCCESS)
@@ -73,6 +80,19 @@ async fn list(session: &mut Session) -> Result<(), Stopped> {
         ]);
     }
     output.print(&table.to_string())
+}
+
+async fn retention(session: &mut Session, wanted: WorkflowRetention) -> Result<(), Stopped> {
+    let retention: Retention = session.call_again("workflow_retention", &wanted).await?;
+    let output = session.output();
+    if output.is_json {
+        return output.print_json(&retention);
+    }
+    let days = retention.keep_days.map(|days| format!("for {days} days after their end"));
+    let last = retention.keep_last.map(|last| format!("at most the newest {last}"));
+    let kept: Vec<_> = days.into_iter().chain(last).collect();
+    let kept = if kept.is_empty() { "all, for ever".to_owned() } else { kept.join(", ") };
+    output.print(&format!("plays that have ended are kept: {kept}"))
 }
 
 async fn show(session: &mut Session, name: String) -> Result<(), Stopped> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod workflow_get;
 pub(crate) mod workflow_list;
+pub(crate) mod workflow_retention;
 pub(crate) mod workflow_save;
 
 pub(crate) mod play_cancel;

@@ -54,7 +54,7 @@ impl Content {
                     self.outcomes.remove(&play);
                     self.requests.remove(&play);
                 }
-                Write::Span(..) | Write::Log(..) => {}
+                Write::Span(..) | Write::Log(..) | Write::Retention(_) => {}
             }
         }
     }

@@ -5,7 +5,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use hero_schema::{
-    LogLine, OutcomeRecord, PlayRecord, PlaySid, ResumeRequest, Span, Workflow, WorkflowVersion,
+    LogLine, OutcomeRecord, PlayRecord, PlaySid, ResumeRequest, Retention, Span, Workflow,
+    WorkflowVersion,
 };
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::Serialize;
@@ -114,6 +115,9 @@ impl Saving<'_> {
                     .into_iter()
                     .collect(),
             )?;
+        }
+        for (_, retention) in diagnosis.records::<Retention>(&keys::retentions()) {
+            self.save(retention.ok().map(Write::Retention).into_iter().collect())?;
         }
         Ok(())
     }
