@@ -24,7 +24,9 @@ VARYING = [
     (r"\b\d\d:\d\d:\d\d\.\d{3}\b", "TIME"),
     (r"(<1|\b\d+(\.\d+)?) (ms|s|min)\b", "DURATION"),
     (r"\b\d+ MiB\b", "SIZE"),
+    (r"\b\d+ plays\b", "PLAYS"),
     (r"`/[\w/.]*`", "PATH"),
+    (r"/callbacks/\S+", "/callbacks/TOKEN"),
 ]
 
 

@@ -7,7 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from pyhero import AnswerMismatch, ArgumentError, ReplayMismatch, UnansweredPause, ask_user, flow
+from pyhero import (
+    AnswerMismatch,
+    ArgumentError,
+    NotInFlowError,
+    PauseTimeout,
+    ReplayMismatch,
+    UnansweredPause,
+    ask_user,
+    flow,
+)
 from pyhero.testing import run
 
 ran: list[str] = []
@@ -64,6 +73,42 @@ def test_recorded_time_and_chance_survive_replay() -> None:
         return [flow.now().isoformat(), str(flow.uuid4()), flow.random(), step("x")]
 
     assert len(run(draws, replay="after_every_step").output) == 4
+
+
+def test_a_callback_is_prefilled_and_its_url_is_the_same_on_replay() -> None:
+    @flow(name="told")
+    def told(url: str) -> None: ...
+
+    @flow(name="pays")
+    def pays() -> list[Any]:
+        callback = flow.callback("paid", schema=int)
+        told(callback.url)
+        return [callback.wait(), callback.wait(), callback.name, callback.url]
+
+    result = run(pays, prefill={"paid": 7}, replay="after_every_step")
+    assert result.output == [7, 7, "paid", "https://callbacks.invalid/paid"]
+    assert [pause.name for pause in result.pauses] == ["paid"]
+
+
+def test_a_callback_that_nobody_answers_expires_or_is_told_of() -> None:
+    @flow(name="waits")
+    def waits() -> Any:
+        return flow.callback("paid", timeout=60).wait()
+
+    with pytest.raises(PauseTimeout, match="paid"):
+        run(waits)
+
+    @flow(name="waits_for_ever")
+    def waits_for_ever() -> Any:
+        return flow.callback("paid").wait()
+
+    with pytest.raises(UnansweredPause, match="paid"):
+        run(waits_for_ever)
+
+
+def test_outside_of_a_play_there_is_no_callback() -> None:
+    with pytest.raises(NotInFlowError, match="nobody could post to it"):
+        flow.callback("paid")
 
 
 def unrecorded_argument() -> str:

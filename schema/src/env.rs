@@ -30,6 +30,9 @@ pub const LAUNCHES: &str = "HERO_LAUNCHES";
 /// For how many days a server keeps plays after their end, parts of days included; for ever where it is
 /// not set.
 pub const KEEP_DAYS: &str = "HERO_KEEP_DAYS";
+/// What the URLs of callbacks begin with, such as `https://flows.example.com`; the address of the web UI on
+/// this machine where it is not set.
+pub const PUBLIC_URL: &str = "HERO_PUBLIC_URL";
 /// What the programs log, in the syntax of `tracing-subscriber`; `warn` where it is not set.
 pub const LOG: &str = "HERO_LOG";
 /// Read when the programs are built: the number of the build.
@@ -48,8 +51,8 @@ pub const CHILD: [&str; 8] = [
 ];
 
 /// The variables that operators set.
-pub const OPERATOR: [&str; 8] =
-    [HOME, SOCKET_DIR, PYTHON, PERMIT_ENV, LAUNCHES, KEEP_DAYS, LOG, BUILD_NR];
+pub const OPERATOR: [&str; 9] =
+    [HOME, SOCKET_DIR, PYTHON, PERMIT_ENV, LAUNCHES, KEEP_DAYS, PUBLIC_URL, LOG, BUILD_NR];
 
 /// What a launch inherits from the supervisor's environment, beside [`CHILD`] and what its flow
 /// declares and [`PERMIT_ENV`] names. All else is left out, so that a secret of the supervisor reaches no flow.

@@ -94,6 +94,8 @@ error_kinds! {
     SpanNotFound = -32023 "span_not_found",
     /// The idempotency key has started a play with other inputs, which stands.
     IdempotencyConflict = -32024 "idempotency_conflict",
+    /// The URL of a callback was never given out, or names a play that is gone.
+    CallbackNotFound = -32040 "callback_not_found",
 }
 
 impl fmt::Display for ErrorKind {

@@ -42,6 +42,9 @@ pub enum SpanEvent {
     StepOutput(StepOutput),
     /// A question; the acknowledgement carries the answer if there is one already.
     Pause(Pause),
+    /// A question that is asked ahead, and waited for by a `pause` of the same id; the acknowledgement
+    /// carries the URL that it is answered at. Only of the kind `callback`.
+    Callback(Pause),
     /// A step must end in time, else this outcome is stored for it and the launch is ended.
     StepDeadline(StepDeadline),
     /// The play must end in time. The first one counts; every launch tells it again.

@@ -63,6 +63,10 @@ pub struct ResumeRequest {
     pub expires_at: Option<Timestamp>,
     /// The payload taken on expiry; None raises `PauseTimeout` in the flow instead.
     pub default: Option<Json>,
+    /// Where another system posts the answer; of the kind `callback` alone.
+    pub url: Option<String>,
+    /// Whether it was made ahead: no launch has stood at it so far.
+    pub is_ahead: bool,
     /// The answer, once there is one.
     pub answer: Option<Answer>,
 }
@@ -71,6 +75,11 @@ impl ResumeRequest {
     /// Whether nobody has answered yet.
     pub fn is_open(&self) -> bool {
         self.answer.is_none()
+    }
+
+    /// Whether a play stands still until someone outside answers this.
+    pub fn is_awaited_question(&self) -> bool {
+        self.is_open() && self.kind.is_question() && !self.is_ahead
     }
 
     /// Whether an answer may be given ahead: the clock and the end of a child play take none.
@@ -121,6 +130,12 @@ pub enum Answerer {
     Timer,
     /// The end of the child play.
     Child,
+    /// Whoever posted to the signed URL.
+    Callback {
+        /// What the other system calls its work, where it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        task_id: Option<String>,
+    },
     /// Whoever forked the play and gave it this answer.
     Fork,
 }
@@ -152,6 +167,12 @@ struct FlatRequest {
     /// The payload taken on expiry; absent raises `PauseTimeout` in the flow instead.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     default: Option<Json>,
+    /// Where another system posts the answer; of the kind `callback` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// Whether it was made ahead: no launch has stood at it so far.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_ahead: bool,
     /// The answer; absent while the request is open or where it raises an exception.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     payload: Option<Json>,
@@ -188,6 +209,8 @@ impl From<FlatRequest> for ResumeRequest {
             asked_at: flat.asked_at,
             expires_at: flat.expires_at,
             default: flat.default,
+            url: flat.url,
+            is_ahead: flat.is_ahead,
             answer,
         }
     }
@@ -214,6 +237,8 @@ impl From<ResumeRequest> for FlatRequest {
             asked_at: request.asked_at,
             expires_at: request.expires_at,
             default: request.default,
+            url: request.url,
+            is_ahead: request.is_ahead,
             payload,
             raised,
             resumed_at,
@@ -248,6 +273,8 @@ mod tests {
             asked_at: Timestamp(5),
             expires_at: None,
             default: Some(Json::null()),
+            url: None,
+            is_ahead: false,
             answer: None,
         }
     }

@@ -24,6 +24,12 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The most items a page holds, and how many it holds when the caller does not say.
 pub const PAGE_LIMIT_MAX: u32 = 1000;
 
+/// The largest body that is posted to a callback, in bytes.
+pub const CALLBACK_BYTES_MAX: usize = 1024 * 1024;
+
+/// Where callbacks are served: the signed token follows.
+pub const CALLBACK_PATH: &str = "/callbacks/";
+
 /// A method in one line.
 #[derive(Clone, Copy, Debug)]
 pub struct Method {
@@ -59,6 +65,7 @@ methods! {
     play_list(PlayList) -> PlayPage, "The plays, newest first.";
     play_wait(PlayWait) -> Play, "Waits until a play has ended or settled, or the timeout has passed.";
     play_resume(PlayResume) -> Resumed, "Answers a request; the only way in for people, webhooks and services.";
+    callback_post(CallbackPost) -> CallbackPosted, "Answers a request by what was posted to its signed URL.";
     play_pending_resumes(PlayGet) -> Vec<ResumeRequest>, "The open requests of a play, oldest first.";
     play_prefill(PlayPrefill) -> Play, "Gives answers ahead to a play that has not ended.";
     play_cancel(PlayGet) -> Play, "Ends a play from outside, and the plays that it spawned.";
@@ -424,6 +431,66 @@ pub struct Resumed {
     /// Whether the same answer had been given before, so that this call changed nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub already: bool,
+}
+
+/// Parameters of `callback_post`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CallbackPost {
+    /// The last part of the URL: what is signed, and the signature.
+    pub token: String,
+    /// What was posted, JSON text of a [`CallbackBody`].
+    pub body: String,
+}
+
+/// What another system posts to the URL of a callback.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CallbackBody {
+    /// What it calls its work; kept with the answer.
+    #[serde(default)]
+    pub task_id: Option<String>,
+    /// Whether it did what was asked of it; false raises `CallbackFailed` in the flow.
+    pub success: bool,
+    /// The answer, where it did; absent is `null`. Passed over where it did not.
+    #[serde(default)]
+    pub data: Option<Json>,
+    /// Why it did not: text, or any JSON.
+    #[serde(default)]
+    pub error: Option<Json>,
+}
+
+/// Result of `callback_post`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct CallbackPosted {
+    /// Whether this is the answer that the play goes on with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ok: bool,
+    /// When it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_at: Option<Timestamp>,
+    /// Whether it came too late and has changed nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub noop: bool,
+    /// Why it has changed nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<CallbackNoop>,
+}
+
+/// Why a callback comes too late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CallbackNoop {
+    /// There is an answer already, from here or elsewhere.
+    Answered,
+    /// The time for it is over.
+    Expired,
+    /// The play has ended without it.
+    PlayEnded,
 }
 
 /// Parameters of `play_prefill`.

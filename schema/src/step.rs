@@ -84,9 +84,10 @@ pub struct Raised {
 impl Raised {
     /// An exception that the runtime raises in a flow: a class of `pyhero`, whose errors have a
     /// message, a hint and perhaps further attributes.
-    pub fn by_the_runtime(class: &str, message: String, further: &[(&str, &str)]) -> Self {
-        let mut attributes = BTreeMap::from([("message", Some(message.as_str())), ("hint", None)]);
-        attributes.extend(further.iter().map(|&(name, value)| (name, Some(value))));
+    pub fn by_the_runtime(class: &str, message: String, further: &[(&str, Json)]) -> Self {
+        let text = Json::of(&message).expect("text has a JSON form");
+        let mut attributes = BTreeMap::from([("message", text), ("hint", Json::null())]);
+        attributes.extend(further.iter().map(|(name, value)| (*name, value.clone())));
         let state = BuiltFrom { args: [&message], attributes };
         let args = Some(Json::of(&state).expect("texts under texts have a JSON form"));
         let class = format!("pyhero:{class}");
@@ -98,7 +99,7 @@ impl Raised {
 #[derive(Serialize)]
 struct BuiltFrom<'a> {
     args: [&'a str; 1],
-    attributes: BTreeMap<&'a str, Option<&'a str>>,
+    attributes: BTreeMap<&'a str, Json>,
 }
 
 /// A remembered outcome with the parts of its key: they explain a mismatch, and carry a play over to

@@ -71,6 +71,7 @@ fn the_table_of_limits_gives_the_limits() {
     let expected = [
         FRAME_BYTES_MAX,
         rpc::BODY_BYTES_MAX,
+        rpc::CALLBACK_BYTES_MAX,
         rpc::PAGE_LIMIT_MAX as usize,
         canonical::DEPTH_MAX,
         name::NAME_CHARS_MAX,

@@ -10,11 +10,13 @@ every launch of a play and every look at a flow file pays for what is imported h
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._ask_user import ask_user
+    from ._callback import Callback
     from ._client import Client
     from ._current import CurrentPlay
     from ._errors import (
         AnswerMismatch,
         ArgumentError,
+        CallbackFailed,
         ConnectionFailed,
         DefinitionError,
         EncodeError,
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AnswerMismatch",
     "ArgumentError",
+    "Callback",
+    "CallbackFailed",
     "Client",
     "ConnectionFailed",
     "CurrentPlay",
@@ -82,6 +86,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Callback": "_callback",
     "Client": "_client",
     "CurrentPlay": "_current",
     "Flow": "_flow",

@@ -11,6 +11,7 @@ HeroError
 ├── StepInterrupted       RuntimeError     a step with retry="never" whose process ended in the middle
 ├── StepTimeout           TimeoutError     a step took longer than its timeout
 ├── PauseTimeout          TimeoutError     nobody answered a pause in time
+├── CallbackFailed        RuntimeError     another system posted that it failed
 ├── PollTimeout           TimeoutError     flow.poll found nothing in time
 ├── FlowFailed            RuntimeError     a flow that was spawned has failed
 ├── FlowCancelled         RuntimeError     a flow that was spawned was cancelled
@@ -118,6 +119,18 @@ class StepTimeout(HeroError, TimeoutError):
 
 class PauseTimeout(HeroError, TimeoutError):
     """Nobody answered a pause in time, and it has no default."""
+
+
+class CallbackFailed(HeroError, RuntimeError):
+    """Another system posted ``"success": false`` to a callback.
+
+    Attributes:
+        error: Why, as it was posted: text or any JSON; None where it did not say.
+        task_id: What the other system calls its work; None where it did not say.
+    """
+
+    error: object = None
+    task_id: str | None = None
 
 
 class PollTimeout(HeroError, TimeoutError):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from ._callback import Callback
     from ._current import CurrentPlay
     from ._durations import Duration
     from ._play import Frame
@@ -182,6 +183,33 @@ class FlowApi:
         from ._pause import Question, ask
 
         return ask(Question(name, schema, ui, timeout=timeout, default=default))
+
+    @overload
+    def callback(self, name: str, *, schema: type[T], timeout: Duration | None = None) -> Callback[T]: ...
+
+    @overload
+    def callback(
+        self, name: str, *, schema: Any = None, timeout: Duration | None = None
+    ) -> Callback[Any]: ...
+
+    def callback(self, name: str, *, schema: Any = None, timeout: Duration | None = None) -> Callback[Any]:
+        """Make a signed URL at which another system answers, once; `wait` for that with its `wait()`.
+
+        The question is stored when this returns, so the URL may be handed over at once, and an answer that
+        comes before the flow waits for it is kept. On replay the URL is the same. Prefill answers it with
+        what `wait` returns.
+
+        Args:
+            name: What the answer is called, perhaps with `[…]` behind it; keep it stable.
+            schema: A type or a JSON schema that the posted ``data`` must fit. None accepts any JSON.
+            timeout: Seconds (or a `timedelta`) from now on. After that the URL is void and `wait` raises
+                `PauseTimeout`. None waits for ever.
+        Raises:
+            NotInFlowError: called outside a running play.
+        """
+        from ._callback import callback
+
+        return callback(name, schema, timeout)
 
     def sleep(self, duration: Duration) -> None:
         """Wait, and hold no process meanwhile.

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ._codec import Json
 
 
+CALLBACK_URL = "https://callbacks.invalid/"
+"""What the URLs of callbacks begin with; their name follows."""
+
+
 class Abandoned(BaseException):
     """The run ends here on purpose, as if its process had been killed."""
 
@@ -99,6 +103,8 @@ class MemoryJournal:
                 self._answers[seq] = None
             elif word == "play_deadline":
                 self._answers[seq] = None
+            elif word == "callback":
+                self._answers[seq] = f'{{"returned":{dumps(CALLBACK_URL + event["name"])}}}'
             elif word == "pause":
                 self._answers[seq] = self._answer(event)
         return seq
@@ -121,7 +127,7 @@ class MemoryJournal:
         return self.wait(self.send(event_json))
 
     def _answer(self, pause: dict[str, Any]) -> str | None:
-        outcome = self._prefilled(pause) if pause["kind"] in ("pause", "child") else None
+        outcome = self._prefilled(pause) if pause["kind"] in ("pause", "callback", "child") else None
         if outcome is None and "timeout_micros" in pause:
             outcome = self._expired(pause)
         if outcome is None:
@@ -132,7 +138,7 @@ class MemoryJournal:
 
     def _expired(self, pause: dict[str, Any]) -> str:
         """Here time passes at once, and nobody else will answer."""
-        if pause["kind"] == "pause":
+        if pause["kind"] in ("pause", "callback"):
             self._note(pause, pause.get("default"), is_expired=True)
         if "default" in pause:
             return f'{{"returned":{dumps(pause["default"])}}}'

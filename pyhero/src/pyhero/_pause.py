@@ -131,7 +131,13 @@ class Request:
     """A place in the play where an answer is waited for."""
 
     def __init__(
-        self, play: Play, name: str, kind: RequestKind, frame: Frame | None = None, n: int | None = None
+        self,
+        play: Play,
+        name: str,
+        kind: RequestKind,
+        frame: Frame | None = None,
+        n: int | None = None,
+        known_id: str | None = None,
     ) -> None:
         """Finds the place.
 
@@ -141,6 +147,7 @@ class Request:
             kind: What may answer.
             frame: The call in which it stands. None is the one that this code runs in.
             n: Which of its name there. None counts.
+            known_id: Its id, where it was asked ahead in another place. None is the one of this place.
         """
         frame = frame or _play.frame_in(play)
         if frame is None:
@@ -153,8 +160,10 @@ class Request:
         self.name = name
         self.kind: RequestKind = kind
         self.frame = frame
-        n = n or frame.occurrences.next("pause", name)
-        self.id = _native.resume_id(play.version, frame.path, name, n)
+        if known_id is None:
+            n = n or frame.occurrences.next("pause", name)
+            known_id = _native.resume_id(play.version, frame.path, name, n)
+        self.id = known_id
 
     def answer(self) -> str | None:
         """The answer that an earlier launch was given, as an outcome; shown as a replayed span."""
@@ -163,8 +172,13 @@ class Request:
             self._show(replayed=True)
         return answer
 
+    @property
+    def span_id(self) -> str:
+        """The span in which the play stands at it."""
+        return self.id[:16]
+
     def _show(self, *, replayed: bool) -> str:
-        span_id = self.id[:16]
+        span_id = self.span_id
         event = _wire.span_start(span_id, self.frame.span_id, self.name, "pause", replayed=replayed)
         if replayed:
             self.play.journal.post(event, self.play.is_replaying)

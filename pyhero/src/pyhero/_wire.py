@@ -123,6 +123,20 @@ def pause(
     return _event("pause", fields, schema=schema, ui=ui, default=default, spawn=spawn)
 
 
+def callback(
+    resume_id: str, name: str, span_id: str, *, schema: str | None = None, timeout_micros: int | None = None
+) -> str:
+    """A question that is asked ahead; the answer that comes back is its URL. *schema* is JSON text."""
+    fields: dict[str, object] = {
+        "id": resume_id,
+        "name": name,
+        "kind": "callback",
+        "span_id": span_id,
+        "timeout_micros": timeout_micros,
+    }
+    return _event("callback", fields, schema=schema)
+
+
 def spawn(target: str, *, is_in_bundle: bool, inputs: str, step_key: str) -> str:
     """The child play that a pause starts, as JSON text. *inputs* is JSON text."""
     return (

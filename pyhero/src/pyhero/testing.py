@@ -3,7 +3,7 @@
 Steps, pauses, prefill and replay work as in a real play, on a memory that lasts as long as the run. Time
 passes at once: sleeps and the waits between attempts take none (`flow.now()` runs along), and a pause with a
 timeout that the prefill does not answer has expired. A flow that is spawned runs in the same process; the
-output of a saved workflow is prefilled under its name.
+output of a saved workflow is prefilled under its name, and so is what another system posts to a callback.
 
 What a real launch has and this does not: a fresh interpreter. Module-level state of the flow's files lives on
 between the replays of one run and between runs, so a flow that changes a global may pass here and fail in

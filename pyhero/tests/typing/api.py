@@ -94,6 +94,9 @@ def uses_of_pauses() -> None:
     assert_type(flow.pause("order", timeout=60, default="late"), Any)
     assert_type(ask_user.confirm("sure", default=False, timeout=timedelta(days=1)), bool)
     assert_type(ask_user.number("guests", integer=True, default=1, timeout=60), int)
+    assert_type(flow.callback("paid", schema=Order).wait(), Order)
+    assert_type(flow.callback("paid", timeout=timedelta(days=1)).wait(), Any)
+    assert_type(flow.callback("paid").url, str)
     flow.pause("name", Order)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 
 

@@ -48,6 +48,11 @@ impl Access {
         Ok(access)
     }
 
+    /// The names of this server, each with its port.
+    pub(crate) fn hosts(&self) -> [String; 2] {
+        self.hosts.clone()
+    }
+
     /// The URL that signs a browser in, once.
     pub(crate) fn login_url(&self) -> String {
         let ticket = self.ticket.lock().expect("nobody panics while holding this lock");

@@ -4,6 +4,7 @@
 //! that the command line cannot. It listens on the loopback interface alone.
 
 mod access;
+mod callbacks;
 mod form;
 mod pages;
 mod secret;
@@ -81,7 +82,11 @@ async fn serve(manifest: &ServiceManifest, args: Args) -> Result<(), (String, &'
         )
     })?;
     banner(manifest, &access);
-    let app = pages::router(Client::new(paths.rpc_socket()), Arc::new(access));
+    let client = Client::new(paths.rpc_socket());
+    let public_url = std::env::var(env::PUBLIC_URL).unwrap_or_default();
+    let hosts = access.hosts().into_iter().chain(callbacks::host_of(&public_url)).collect();
+    let app =
+        pages::router(client.clone(), Arc::new(access)).merge(callbacks::router(client, hosts));
     let stopped = axum::serve(listener, app).with_graceful_shutdown(stop_signal()).await;
     let _ = std::fs::remove_file(paths.admin_url_file());
     stopped.map_err(|error| (format!("failed to serve: {error}"), "see the log"))

@@ -196,6 +196,8 @@ fn request() -> ResumeRequest {
         asked_at: Timestamp(1),
         expires_at: None,
         default: None,
+        url: None,
+        is_ahead: false,
         answer: None,
     }
 }

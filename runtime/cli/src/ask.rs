@@ -174,6 +174,8 @@ mod tests {
             asked_at: Timestamp(0),
             expires_at: None,
             default: None,
+            url: None,
+            is_ahead: false,
             answer: None,
         }
     }

@@ -6,7 +6,7 @@ use hero_rpc::paths::Paths;
 use hero_schema::{Play, PlaySid, ResumeRequest, RpcError};
 
 use crate::ask;
-use crate::text::shell_word;
+use crate::text::{shell_word, visible};
 
 /// Data directory and sockets.
 pub(crate) struct Place {
@@ -32,6 +32,9 @@ impl Place {
 
     /// The exact command that answers a request, with an answer of the right shape.
     pub(crate) fn answering(&self, play: &Play, request: &ResumeRequest) -> String {
+        if let Some(url) = &request.url {
+            return format!("a POST to {}", visible(url));
+        }
         let n_namesakes = play.pending_resumes.iter().filter(|r| r.name == request.name).count();
         let name = if n_namesakes > 1 { request.id.as_str() } else { &request.name };
         self.answer_command(&play.sid, name, request)

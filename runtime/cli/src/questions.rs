@@ -27,7 +27,7 @@ pub(crate) async fn of(
         if play.status != PlayStatus::AwaitingResume {
             continue;
         }
-        let asked = play.questions().cloned();
+        let asked = play.questions().filter(|request| request.is_awaited_question()).cloned();
         questions.extend(asked.map(|request| Question { play: play.clone(), request }));
         for request in &play.pending_resumes {
             if request.kind != RequestKind::Child {

@@ -10,6 +10,7 @@ mod failure;
 mod launch_end;
 
 pub mod answer;
+pub mod callback;
 pub mod prefill;
 pub mod replay;
 pub mod rerun;

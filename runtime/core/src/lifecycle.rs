@@ -29,6 +29,15 @@ pub enum Event {
         /// The same question as it is stored, where it was asked before.
         stored: Option<ResumeRequest>,
     },
+    /// A launch asks ahead: it goes on, and may stand at the question later.
+    AskedAhead {
+        /// Which launch.
+        launch: LaunchNumber,
+        /// The question as it is asked now.
+        asked: ResumeRequest,
+        /// The same question as it is stored, where it was asked before.
+        stored: Option<ResumeRequest>,
+    },
     /// Someone answers a stored request.
     Answered {
         /// The request as it is stored.
@@ -80,6 +89,7 @@ impl Event {
         match self {
             Self::LaunchDue => "launch due",
             Self::Asked { .. } => "asked",
+            Self::AskedAhead { .. } => "asked ahead",
             Self::Answered { .. } => "answered",
             Self::Expired { .. } => "expired",
             Self::Prefilled { .. } => "prefilled",
@@ -182,7 +192,11 @@ pub fn apply(play: &PlayRecord, event: Event, now: Timestamp) -> Result<Decision
             is_current(play, launch)?;
             asked_in(play.clone(), asked, stored, now)
         }
-        (status, event @ Event::Asked { launch, .. }) => {
+        (Running, Event::AskedAhead { launch, asked, stored }) => {
+            is_current(play, launch)?;
+            asked_ahead(play.clone(), asked, stored, now)
+        }
+        (status, event @ (Event::Asked { launch, .. } | Event::AskedAhead { launch, .. })) => {
             is_current(play, launch)?;
             Err(match status.is_ended() {
                 true => Refusal::Ended { status },
@@ -286,23 +300,9 @@ fn asked_in(
     }
     let is_new = stored.is_none();
     let mut request = stored.unwrap_or(asked);
-    let entry = match request.takes_prefill() {
-        true => prefill::find(&play.prefill, &request.name).map(|(p, v)| (p.to_owned(), v.clone())),
-        false => None,
-    };
-    if let Some((pattern, payload)) = entry {
-        if let Err(misfit) = answer::check(request.schema.as_ref(), &payload) {
-            let failure = failure::prefill_mismatch(&request, &pattern, &misfit);
-            return Ok(failed_at_pause(play, failure, now));
-        }
-        play.prefill_used.insert(pattern.clone());
-        play.n_open_requests = play.n_open_requests.saturating_sub(u32::from(!is_new));
-        request.answer = Some(Answer {
-            outcome: Outcome::Returned(payload),
-            resumed_at: now,
-            resumed_by: Answerer::Prefill { pattern },
-        });
-        return Ok(change(play, Some(request), []));
+    request.is_ahead = false;
+    if let Some(decision) = prefilled(&play, &request, is_new, now) {
+        return Ok(decision);
     }
     if play.prefill_only && request.takes_prefill() {
         let failure = failure::prefill_missing(&request);
@@ -311,6 +311,50 @@ fn asked_in(
     play.n_open_requests += u32::from(is_new);
     play.asked_in_launch = play.launch;
     Ok(change(play, Some(request), []))
+}
+
+/// A launch asks ahead, and goes on. What was asked before stays as it is.
+fn asked_ahead(
+    mut play: PlayRecord,
+    asked: ResumeRequest,
+    stored: Option<ResumeRequest>,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    if stored.is_some() {
+        return Ok(Decision::NoChange);
+    }
+    let request = ResumeRequest { is_ahead: true, ..asked };
+    if let Some(decision) = prefilled(&play, &request, true, now) {
+        return Ok(decision);
+    }
+    play.n_open_requests += 1;
+    Ok(change(play, Some(request), []))
+}
+
+/// What an entry of the prefill makes of a question; None where none matches it.
+fn prefilled(
+    play: &PlayRecord,
+    request: &ResumeRequest,
+    is_new: bool,
+    now: Timestamp,
+) -> Option<Decision> {
+    if !request.takes_prefill() {
+        return None;
+    }
+    let (pattern, payload) = prefill::find(&play.prefill, &request.name)?;
+    let (mut play, pattern) = (play.clone(), pattern.to_owned());
+    if let Err(misfit) = answer::check(request.schema.as_ref(), payload) {
+        let failure = failure::prefill_mismatch(request, &pattern, &misfit);
+        return Some(failed_at_pause(play, failure, now));
+    }
+    play.prefill_used.insert(pattern.clone());
+    play.n_open_requests = play.n_open_requests.saturating_sub(u32::from(!is_new));
+    let answer = Answer {
+        outcome: Outcome::Returned(payload.clone()),
+        resumed_at: now,
+        resumed_by: Answerer::Prefill { pattern },
+    };
+    Some(change(play, Some(ResumeRequest { answer: Some(answer), ..request.clone() }), []))
 }
 
 fn answered(

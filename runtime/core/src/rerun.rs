@@ -201,6 +201,8 @@ mod tests {
             asked_at: Timestamp(1),
             expires_at: None,
             default: None,
+            url: None,
+            is_ahead: false,
             answer: outcome.map(answer),
         }
     }

@@ -52,6 +52,11 @@ impl Paths {
         self.data_dir.join("store")
     }
 
+    /// The secrets that are signed with.
+    pub fn keys_dir(&self) -> PathBuf {
+        self.data_dir.join("keys")
+    }
+
     /// What launches need while they run.
     pub fn run_dir(&self) -> PathBuf {
         self.data_dir.join("run")

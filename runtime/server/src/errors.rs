@@ -14,6 +14,9 @@ pub(crate) fn of_supervisor(error: hero_supervisor::Error) -> RpcError {
         }
         E::NoSuchRequest { play, .. } => RpcError::new(ErrorKind::RequestNotFound, text)
             .hint(format!("`hero_logic show {play}` lists what it asks")),
+        E::NoSuchCallback => RpcError::new(ErrorKind::CallbackNotFound, text)
+            .hint("use the URL as `flow.callback` gave it, to the last character"),
+        E::NotACallback { .. } => RpcError::new(ErrorKind::InvalidRequest, text),
         E::NoSuchSpan { play, .. } => RpcError::new(ErrorKind::SpanNotFound, text)
             .hint(format!("`hero_logic show {play} --spans` lists them")),
         E::NotEnded { .. } => {

@@ -51,6 +51,7 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, RpcError> {
         let paths = config.paths;
         let (rpc_socket, span_socket) = (paths.rpc_socket(), paths.span_socket());
+        let public_url = public_url()?;
         // Before anything is created: a directory that cannot work stays as it was.
         hero_rpc::socket::check_length(&rpc_socket)?;
         hero_rpc::socket::check_length(&span_socket)?;
@@ -61,6 +62,9 @@ impl Server {
             bundles_dir: paths.bundles_dir(),
             span_socket,
             rpc_socket,
+            callback_keys: paths.keys_dir().join("callbacks"),
+            public_url,
+            admin_url_file: paths.admin_url_file(),
             python: config.python,
             grace: GRACE,
             spawns_launches: std::env::var_os(env::LAUNCHES).is_some_and(|how| how == "spawn"),
@@ -100,6 +104,22 @@ impl Server {
         let _ = self.serving.await;
         self.store.close().await.map_err(errors::of_store)
     }
+}
+
+/// What the URLs of callbacks begin with, where the operator says so.
+fn public_url() -> Result<Option<String>, RpcError> {
+    let Some(url) = std::env::var(env::PUBLIC_URL).ok().filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let is_plain =
+        |text: &str| text.bytes().all(|b| b.is_ascii_graphic() && !b"?#@\"\\".contains(&b));
+    if rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && is_plain(rest)) {
+        return Ok(Some(url));
+    }
+    let message = format!("`{url}` in {} is nothing that URLs can begin with", env::PUBLIC_URL);
+    Err(RpcError::new(ErrorKind::InvalidParams, message)
+        .hint("such as https://flows.example.com, or https://example.com/flows"))
 }
 
 /// Opening may read much; it has a thread of its own for that.

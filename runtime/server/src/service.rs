@@ -77,6 +77,7 @@ impl Dispatch for Service {
             "play_list" => serve!(self, params, play_list),
             "play_wait" => serve!(self, params, play_wait, caller),
             "play_resume" => serve!(self, params, play_resume, caller),
+            "callback_post" => serve!(self, params, callback_post),
             "play_pending_resumes" => serve!(self, params, play_pending_resumes),
             "play_prefill" => serve!(self, params, play_prefill),
             "play_cancel" => serve!(self, params, play_cancel),

@@ -18,6 +18,15 @@ pub enum Error {
         /// The request.
         request: ResumeId,
     },
+    /// The URL of a callback was never given out, or names what is gone. Which of the two is not told.
+    #[error("there is no such callback")]
+    NoSuchCallback,
+    /// Only a callback can be asked ahead.
+    #[error("request `{request}` is asked ahead, and is no callback")]
+    NotACallback {
+        /// The request.
+        request: ResumeId,
+    },
     /// The play has no such span, or no step of it has completed.
     #[error("play `{play}` has no span `{span}`")]
     NoSuchSpan {

@@ -4,7 +4,7 @@
 //! child which has ended, nor children whose parent is gone.
 
 use hero_core::{Decision, Event, Transition};
-use hero_schema::{Answerer, Outcome, PlayRecord, PlaySid, PlayStatus, Raised};
+use hero_schema::{Answerer, Json, Outcome, PlayRecord, PlaySid, PlayStatus, Raised};
 
 use crate::Error;
 use crate::supervisor::Supervisor;
@@ -64,5 +64,6 @@ pub(crate) fn outcome_of(child: &PlayRecord) -> Outcome {
         (None, status) => format!("ended as {status}"),
     };
     let message = format!("play `{}` of `{}` {how}", child.sid, child.name);
-    Outcome::Raised(Raised::by_the_runtime(class, message, &[("play_sid", child.sid.as_str())]))
+    let sid = Json::of(&child.sid).expect("text has a JSON form");
+    Outcome::Raised(Raised::by_the_runtime(class, message, &[("play_sid", sid)]))
 }

@@ -7,9 +7,11 @@
 
 mod supervisor;
 
+mod callbacks;
 mod deadlines;
 mod decide;
 mod family;
+mod keys;
 mod launch;
 mod recorder;
 mod rerun;
@@ -40,6 +42,7 @@ pub mod checkup;
 
 mod error;
 
+pub use callbacks::Posted;
 pub use error::Error;
 pub use rerun::Fork;
 pub use supervisor::{Answered, NewPlay, Settings, Supervisor, VersionChoice};

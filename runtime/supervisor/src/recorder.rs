@@ -15,8 +15,8 @@ use hero_schema::frame::{
 };
 use hero_schema::step::child_play_sid;
 use hero_schema::{
-    LaunchNumber, LogLevel, Outcome, OutcomeRecord, PlayRecord, PlaySid, Raised, ResumeRequest,
-    Span, SpanId, SpanKind, SpanStatus, StepKey, Timestamp,
+    Json, LaunchNumber, LogLevel, Outcome, OutcomeRecord, PlayRecord, PlaySid, Raised, RequestKind,
+    ResumeRequest, Span, SpanId, SpanKind, SpanStatus, StepKey, Timestamp,
 };
 use hero_store::{Batch, Fence, Write};
 
@@ -217,6 +217,9 @@ impl Recorder {
             SpanEvent::SpanTag(tag) => self.span_tag(tag),
             SpanEvent::StepOutput(step) => replies.push_back(self.step_output(frame.seq, step)),
             SpanEvent::Pause(pause) => replies.push_back(self.pause(frame.seq, pause)),
+            SpanEvent::Callback(callback) => {
+                replies.push_back(self.callback(frame.seq, callback));
+            }
             SpanEvent::StepDeadline(deadline) => {
                 self.deadlines.set(deadline.timeout_micros, deadline.output);
             }
@@ -376,6 +379,23 @@ impl Recorder {
         })
     }
 
+    fn callback(&mut self, seq: u64, callback: Pause) -> BoxFuture<'static, Handled> {
+        let (supervisor, play, launch) = (self.supervisor.clone(), self.play.clone(), self.launch);
+        Box::pin(async move {
+            match supervisor.asked_ahead(&play, launch, callback).await {
+                Ok((url, is_new)) => {
+                    let answer = Some(Outcome::Returned(url));
+                    let stored = if is_new { Stored::Request } else { Stored::Nothing };
+                    Handled { reply: Reply::Ack { seq, answer }, stored }
+                }
+                Err(error) => {
+                    let reply = Reply::Refused { seq, message: error.to_string() };
+                    Handled { reply, stored: Stored::Nothing }
+                }
+            }
+        })
+    }
+
     fn name_child(&mut self, span_id: &SpanId, child: PlaySid) {
         if let Some(span) = self.open_spans.iter_mut().rfind(|span| span.span_id == *span_id) {
             span.child_play_sid = Some(child);
@@ -482,19 +502,7 @@ impl Supervisor {
         launch: LaunchNumber,
         pause: Pause,
     ) -> Result<Asked, Error> {
-        let now = self.shared.store.now();
-        let asked = ResumeRequest {
-            id: pause.id,
-            name: pause.name,
-            kind: pause.kind,
-            schema: pause.schema,
-            ui: pause.ui,
-            asked_at_span_id: pause.span_id,
-            asked_at: now,
-            expires_at: pause.timeout_micros.map(|micros| now.after_micros(micros)),
-            default: pause.default,
-            answer: None,
-        };
+        let asked = self.request_of(play, &pause)?;
         loop {
             let record = self.record(play).await?;
             let stored = self.shared.store.request(play, &asked.id).await?;
@@ -518,6 +526,57 @@ impl Supervisor {
                 Ok(Decision::NoChange) => unreachable!("standing at a pause is always noted"),
             }
         }
+    }
+}
+
+impl Supervisor {
+    /// A launch asks ahead: stores the question, and returns the URL that it is answered at, and whether
+    /// it is new.
+    async fn asked_ahead(
+        &self,
+        play: &PlaySid,
+        launch: LaunchNumber,
+        callback: Pause,
+    ) -> Result<(Json, bool), Error> {
+        if callback.kind != RequestKind::Callback {
+            return Err(Error::NotACallback { request: callback.id });
+        }
+        let asked = self.request_of(play, &callback)?;
+        loop {
+            let record = self.record(play).await?;
+            let stored = self.shared.store.request(play, &asked.id).await?;
+            let (url, is_new) = (stored.as_ref().unwrap_or(&asked).url.clone(), stored.is_none());
+            let event = Event::AskedAhead { launch, asked: asked.clone(), stored };
+            match self.try_decide(&record, event).await {
+                Err(Error::Store(hero_store::Error::Conflict { .. })) => {}
+                Err(error) => return Err(error),
+                Ok(_) => return Ok((Json::of(&url).expect("text has a JSON form"), is_new)),
+            }
+        }
+    }
+
+    /// The question that a launch asks now.
+    fn request_of(&self, play: &PlaySid, pause: &Pause) -> Result<ResumeRequest, Error> {
+        let now = self.shared.store.now();
+        let expires_at = pause.timeout_micros.map(|micros| now.after_micros(micros));
+        let url = match pause.kind {
+            RequestKind::Callback => Some(self.shared.callbacks.url(play, &pause.id, expires_at)?),
+            _ => None,
+        };
+        Ok(ResumeRequest {
+            id: pause.id.clone(),
+            name: pause.name.clone(),
+            kind: pause.kind,
+            schema: pause.schema.clone(),
+            ui: pause.ui.clone(),
+            asked_at_span_id: pause.span_id.clone(),
+            asked_at: now,
+            expires_at,
+            default: pause.default.clone(),
+            url,
+            is_ahead: false,
+            answer: None,
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use hero_schema::{
 use hero_store::{Batch, PlayQuery, Store, Write};
 use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::callbacks::Callbacks;
 use crate::decide::writes_of;
 use crate::fork_server::ForkServers;
 use crate::launch_dir::LaunchDirs;
@@ -40,6 +41,12 @@ pub struct Settings {
     pub span_socket: PathBuf,
     /// Where launches find the RPC.
     pub rpc_socket: PathBuf,
+    /// The keys that the URLs of callbacks are signed with; made where there are none.
+    pub callback_keys: PathBuf,
+    /// What these URLs begin with; None takes the address of the web UI.
+    pub public_url: Option<String>,
+    /// The file in which the web UI says where it listens.
+    pub admin_url_file: PathBuf,
     /// The interpreter of plays that name none; None looks for one.
     pub python: Option<PathBuf>,
     /// How long a process has between SIGTERM and SIGKILL.
@@ -110,6 +117,7 @@ pub(crate) struct Shared {
     pub(crate) span_socket: SpanSocket,
     pub(crate) log_sizes: LogSizes,
     pub(crate) versions: Versions,
+    pub(crate) callbacks: Callbacks,
     pub(crate) memories: Memories,
     pub(crate) launch_dirs: Arc<LaunchDirs>,
     pub(crate) process_slots: Semaphore,
@@ -136,6 +144,7 @@ impl Supervisor {
         let launch_dirs = LaunchDirs::clear(&settings.run_dir)?;
         let memories = Memories::in_dir(settings.run_dir.clone());
         let span_socket = SpanSocket::bind(&settings.span_socket)?;
+        let callbacks = Callbacks::of(&settings);
         Ok(Self {
             shared: Arc::new(Shared {
                 settings,
@@ -146,6 +155,7 @@ impl Supervisor {
                 span_socket,
                 log_sizes: LogSizes::default(),
                 versions: Versions::default(),
+                callbacks,
                 memories,
                 launch_dirs,
                 process_slots: Semaphore::new(PROCESSES_MAX),
@@ -294,6 +304,17 @@ impl Supervisor {
         payload: Json,
         by: Answerer,
     ) -> Result<Answered, Error> {
+        self.answer_with(play, request, Outcome::Returned(payload), by).await
+    }
+
+    /// As [`Supervisor::answer`], by which the pause may also raise.
+    pub(crate) async fn answer_with(
+        &self,
+        play: &PlaySid,
+        request: &ResumeId,
+        outcome: Outcome,
+        by: Answerer,
+    ) -> Result<Answered, Error> {
         let stored = || async {
             let found = self.shared.store.request(play, request).await?;
             found.ok_or_else(|| Error::NoSuchRequest {
@@ -306,7 +327,7 @@ impl Supervisor {
             let record = self.record(play).await?;
             let event = Event::Answered {
                 request: stored().await?,
-                outcome: Outcome::Returned(payload.clone()),
+                outcome: outcome.clone(),
                 by: by.clone(),
             };
             match self.try_decide(&record, event).await {

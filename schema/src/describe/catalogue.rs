@@ -9,8 +9,9 @@ use crate::frame::{
     SpanTag, Spawn, StepDeadline, StepOutput,
 };
 use crate::rpc::{
-    Deleted, ForkServerState, InboxItem, InboxPage, LogPage, PlayPage, PlaySummary, Resumed,
-    SpanPage, Stats, Until, WorkflowDetail, WorkflowPage,
+    CallbackBody, CallbackNoop, CallbackPosted, Deleted, ForkServerState, InboxItem, InboxPage,
+    Keep, LogPage, PlayPage, PlaySummary, Resumed, SpanPage, Stats, Until, WorkflowDetail,
+    WorkflowPage,
 };
 use crate::{
     Answerer, Bundle, ErrorKind, Failure, FailureKind, FieldType, FlowField, FlowSignature,
@@ -52,7 +53,8 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
             LaunchOrder, Compensable, Frame, SpanEvent, Hello, SpanStart, SpanEnd, SpanLog, SpanTag, StepOutput,
             StepDeadline, PlayDeadline, Pause, Spawn, FlowResult, Reply),
         section!("RPC: results and errors":
-            WorkflowDetail, WorkflowPage, PlayPage, PlaySummary, Until, Resumed, Deleted, LogPage, SpanPage,
+            WorkflowDetail, WorkflowPage, Keep, PlayPage, PlaySummary, Until, Resumed,
+            CallbackBody, CallbackPosted, CallbackNoop, Deleted, LogPage, SpanPage,
             InboxPage, InboxItem, Stats, ForkServerState, ErrorObject, ErrorData, ErrorKind),
     ]
 }

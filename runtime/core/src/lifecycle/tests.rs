@@ -235,7 +235,7 @@ fn the_first_launch_starts_the_clock_and_later_ones_leave_it() {
 }
 
 /// The rows of the first table.
-const EVENTS: [&str; 22] = [
+const EVENTS: [&str; 25] = [
     "launch due",
     "asked",
     "asked, stale launch",
@@ -243,6 +243,9 @@ const EVENTS: [&str; 22] = [
     "asked, prefilled",
     "asked, prefill does not fit",
     "asked, prefill_only uncovered",
+    "asked ahead",
+    "asked ahead, known",
+    "asked ahead, prefilled",
     "answer",
     "answer that does not fit",
     "the same answer again",
@@ -272,6 +275,7 @@ fn situation(status: PlayStatus, name: &str) -> (PlayRecord, Event) {
     };
     let current = play.launch;
     let asked = |stored| Event::Asked { launch: current, asked: request.clone(), stored };
+    let ahead = |stored| Event::AskedAhead { launch: current, asked: request.clone(), stored };
     let answer = |answer: Option<Answer>, payload| Event::Answered {
         request: ResumeRequest { answer, ..request.clone() },
         outcome: Outcome::Returned(json(payload)),
@@ -295,6 +299,12 @@ fn situation(status: PlayStatus, name: &str) -> (PlayRecord, Event) {
             asked(None)
         }
         "asked" => asked(None),
+        "asked ahead" => ahead(None),
+        "asked ahead, known" => ahead(Some(request.clone())),
+        "asked ahead, prefilled" => {
+            play.prefill.insert("app*".into(), json("7"));
+            ahead(None)
+        }
         "answer" => answer(None, "7"),
         "answer that does not fit" => answer(None, "\"x\""),
         "the same answer again" => answer(Some(answered), " 7 "),
@@ -471,6 +481,8 @@ fn request(name: &str) -> ResumeRequest {
         asked_at: NOW,
         expires_at: None,
         default: None,
+        url: None,
+        is_ahead: false,
         answer: None,
     }
 }

@@ -152,6 +152,8 @@ fn request(number: usize, question: &Question) -> ResumeRequest {
         asked_at: Timestamp(question.asked_at),
         expires_at: expires_at.map(Timestamp),
         default: default.map(json),
+        url: None,
+        is_ahead: false,
         answer: question.answer.map(|(said, whose, at)| Answer {
             outcome: outcome(said, name),
             resumed_at: Timestamp(at),

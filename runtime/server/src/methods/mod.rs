@@ -5,6 +5,8 @@ pub(crate) mod workflow_list;
 pub(crate) mod workflow_retention;
 pub(crate) mod workflow_save;
 
+pub(crate) mod callback_post;
+
 pub(crate) mod play_cancel;
 pub(crate) mod play_delete;
 pub(crate) mod play_fork;

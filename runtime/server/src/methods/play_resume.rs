@@ -29,7 +29,7 @@ pub(crate) async fn run(
 }
 
 /// Takes what every reader reads alike: a key that occurs twice is refused here as it is in a body.
-fn read_payload(text: String) -> Result<Json, RpcError> {
+pub(crate) fn read_payload(text: String) -> Result<Json, RpcError> {
     let checked = canonical_json(&text).map_err(|error| error.to_string());
     let read = checked.and_then(|_| Json::parse(text).map_err(|error| error.to_string()));
     read.map_err(|reason| {
@@ -55,6 +55,7 @@ async fn with_who_answered(
         Answerer::Rpc { uid } => format!("user {uid}"),
         Answerer::Prefill { pattern } => format!("the prefill entry `{pattern}`"),
         Answerer::Timer => "its deadline".into(),
+        Answerer::Callback { .. } => "whoever posted to its callback".into(),
         Answerer::Child => "the end of the child play".into(),
         Answerer::Fork => "whoever forked the play".into(),
     };

@@ -84,7 +84,7 @@ async fn look(service: &Service, sid: &PlaySid, until: Until) -> Result<Look, Rp
     while let Some(parent) = parents.pop() {
         let requests = service.store.requests(&parent).await.map_err(errors::of_store)?;
         let open: Vec<_> = requests.iter().filter(|request| request.is_open()).collect();
-        if open.iter().any(|request| request.kind.is_question()) {
+        if open.iter().any(|request| request.is_awaited_question()) {
             look.is_there = true;
             return Ok(look);
         }

@@ -183,6 +183,8 @@ fn open_request() -> ResumeRequest {
         asked_at: Timestamp(2),
         expires_at: None,
         default: None,
+        url: None,
+        is_ahead: false,
         answer: None,
     }
 }

@@ -98,6 +98,8 @@ pub(crate) fn request(id: &str, asked_at: i64) -> ResumeRequest {
         asked_at: Timestamp(asked_at),
         expires_at: None,
         default: Some(Json::null()),
+        url: None,
+        is_ahead: false,
         answer: None,
     }
 }
