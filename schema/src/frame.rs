@@ -166,6 +166,9 @@ pub struct StepOutput {
     /// Whether it is a plan; see [`crate::OutcomeRecord::plan`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub plan: bool,
+    /// Where it stands, for a plan; see [`crate::OutcomeRecord::place`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// See [`SpanEvent::StepDeadline`].

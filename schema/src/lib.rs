@@ -27,6 +27,7 @@ pub mod step;
 pub mod tag;
 pub mod time;
 pub mod ui;
+pub mod usage;
 pub mod workflow;
 
 #[cfg(feature = "describe")]
@@ -44,4 +45,5 @@ pub use span::{LogLevel, LogLine, LogStream, Span, SpanKind, SpanStatus};
 pub use starter::Starter;
 pub use step::{Outcome, OutcomeRecord, Raised};
 pub use time::Timestamp;
+pub use usage::{Budget, Usage};
 pub use workflow::{Bundle, FieldType, FlowField, FlowSignature, Workflow, WorkflowVersion};

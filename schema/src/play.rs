@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::present;
 use crate::{
-    Json, LaunchNumber, PlaySid, Raised, ResumeId, ResumeRequest, SpanId, Starter, Timestamp,
-    VersionSid, WorkflowSid,
+    Budget, Json, LaunchNumber, PlaySid, Raised, ResumeId, ResumeRequest, SpanId, Starter,
+    Timestamp, Usage, VersionSid, WorkflowSid,
 };
 
 /// Where a play is in its life.
@@ -118,6 +118,8 @@ pub enum FailureKind {
     PrefillMissing,
     /// A prefilled payload does not fit the schema of the pause it matches.
     PrefillMismatch,
+    /// The play has spent more than its budget.
+    BudgetExceeded,
 }
 
 /// A play as it is stored: small, rewritten whole at every change of status, and never holding a
@@ -167,6 +169,15 @@ pub struct PlayRecord {
     pub start_key: Option<StartKey>,
     /// The play that spawned this one.
     pub parent: Option<PlaySid>,
+    /// How much it may spend; None sets no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// What the plays spent that this one goes on from; counts towards the budget and not to the total.
+    #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+    pub spent_before: Usage,
+    /// What launches spent in steps that did not complete: nothing else tells of it any more.
+    #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+    pub spent_in_vain: Usage,
     /// The request of the parent that the end of this play answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_request: Option<ResumeId>,
@@ -190,11 +201,17 @@ pub struct PlayRecord {
     pub python: Option<String>,
     /// The working directory of its launches; None gives each a private one.
     pub working_dir: Option<String>,
-    /// Money spent in steps that ended, over all launches: they never run again.
+    /// Money spent in steps of a time when their outcomes did not tell it.
     #[serde(default)]
     pub cost_of_steps_usd: f64,
-    /// That, and what the latest launch spent outside of such steps.
+    /// Money spent: in steps, and what the latest launch spent outside of them.
     pub total_cost_usd: f64,
+    /// Tokens read, likewise.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub total_input_tokens: u64,
+    /// Tokens written, likewise.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub total_output_tokens: u64,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its first launch began.
@@ -227,6 +244,9 @@ impl PlayRecord {
             left_over: Vec::new(),
             start_key: None,
             parent: None,
+            budget: None,
+            spent_before: Usage::default(),
+            spent_in_vain: Usage::default(),
             parent_request: None,
             origin: None,
             idempotency_sid: None,
@@ -237,6 +257,8 @@ impl PlayRecord {
             working_dir: None,
             cost_of_steps_usd: 0.0,
             total_cost_usd: 0.0,
+            total_input_tokens: 0,
+            total_output_tokens: 0,
             created_at,
             started_at: None,
             ended_at: None,
@@ -251,6 +273,34 @@ pub struct StartKey {
     pub key: String,
     /// What was asked for: [`crate::rpc::PlayStart::fingerprint`].
     pub fingerprint: String,
+}
+
+impl PlayRecord {
+    /// What it has spent.
+    pub fn total(&self) -> Usage {
+        Usage {
+            cost_usd: self.total_cost_usd,
+            input_tokens: self.total_input_tokens,
+            output_tokens: self.total_output_tokens,
+        }
+    }
+
+    /// Tells what it has spent.
+    pub fn set_total(&mut self, total: Usage) {
+        self.total_cost_usd = total.cost_usd;
+        self.total_input_tokens = total.input_tokens;
+        self.total_output_tokens = total.output_tokens;
+    }
+
+    /// What it has spent in steps: `of_outcomes` is what its outcomes tell.
+    pub fn spent_in_steps(&self, of_outcomes: Usage) -> Usage {
+        let earlier = Usage { cost_usd: self.cost_of_steps_usd, ..Usage::default() };
+        earlier + self.spent_in_vain + of_outcomes
+    }
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// The play that another was made of, and how.
@@ -316,8 +366,17 @@ pub struct Play {
     pub prefill_unused: Vec<String>,
     /// Remembered steps that the last launch did not ask for.
     pub left_over: Vec<LeftOver>,
-    /// Money spent, summed over its spans.
+    /// How much it may spend; None sets no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// Money spent, in US dollars, summed over its spans; nothing again for what was replayed.
     pub total_cost_usd: f64,
+    /// Tokens read, summed likewise.
+    #[serde(default)]
+    pub total_input_tokens: u64,
+    /// Tokens written, summed likewise.
+    #[serde(default)]
+    pub total_output_tokens: u64,
     /// Whether the `play_start` that this answers has made it; there only in that answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<bool>,
@@ -374,7 +433,10 @@ impl Play {
             received_resumes,
             prefill_unused,
             left_over: record.left_over,
+            budget: record.budget,
             total_cost_usd: record.total_cost_usd,
+            total_input_tokens: record.total_input_tokens,
+            total_output_tokens: record.total_output_tokens,
             created: None,
             idempotency_key: record.start_key.map(|start| start.key),
             parent_play_sid: record.parent,

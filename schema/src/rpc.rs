@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::canonical::canonical_json;
 use crate::step::sha1_hex;
 use crate::{
-    Json, LogLevel, LogLine, PlaySid, PlayStatus, ResumeId, ResumeRequest, Span, SpanId, Timestamp,
-    VersionSid, Workflow, WorkflowVersion,
+    Budget, Json, LogLevel, LogLine, PlaySid, PlayStatus, ResumeId, ResumeRequest, Span, SpanId,
+    Timestamp, VersionSid, Workflow, WorkflowVersion,
 };
 #[cfg(feature = "describe")]
 use crate::{Play, Retention};
@@ -69,7 +69,7 @@ methods! {
     play_pending_resumes(PlayGet) -> Vec<ResumeRequest>, "The open requests of a play, oldest first.";
     play_prefill(PlayPrefill) -> Play, "Gives answers ahead to a play that has not ended.";
     play_cancel(PlayGet) -> Play, "Ends a play from outside, and the plays that it spawned.";
-    play_retry(PlayGet) -> Play, "Starts a play anew that did not succeed: with its outcomes and answers, without the failures it remembers.";
+    play_retry(PlayRetry) -> Play, "Starts a play anew that did not succeed: with its outcomes and answers, without the failures it remembers.";
     play_restart(PlayGet) -> Play, "Starts a play anew with its inputs and nothing else.";
     play_fork(PlayFork) -> Play, "Starts a play anew with what stood before one of its spans, and perhaps other answers and outputs.";
     play_delete(PlayGet) -> Deleted, "Removes all that is stored of a play that has ended.";
@@ -205,6 +205,9 @@ pub struct PlayStart {
     /// `timed_out`; None leaves that to the flow.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+    /// How much it may spend; None sets no bound.
+    #[serde(default)]
+    pub budget: Option<Budget>,
     /// Chosen by the caller: the play that was started with it is returned instead of a second one.
     /// None starts a play in any case.
     #[serde(default)]
@@ -227,6 +230,7 @@ impl PlayStart {
             python: _,
             working_dir: _,
             timeout_ms: _,
+            budget: _,
             idempotency_key: _,
         } = self;
         let no_input = Json::empty_object();
@@ -250,6 +254,18 @@ impl PlayStart {
 pub struct PlayGet {
     /// The play.
     pub play_sid: PlaySid,
+}
+
+/// Parameters of `play_retry`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlayRetry {
+    /// The play.
+    pub play_sid: PlaySid,
+    /// How much the new play may spend, what the earlier one spent included; None takes its budget.
+    #[serde(default)]
+    pub budget: Option<Budget>,
 }
 
 /// Parameters of `play_fork`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
-use crate::{Json, LaunchNumber, PlaySid, SpanId, StepKey, VersionSid, canonical};
+use crate::{Json, LaunchNumber, PlaySid, SpanId, StepKey, Usage, VersionSid, canonical};
 
 /// The key under which the outcome of a `@flow` call is remembered:
 /// `sha1(version | parent_path | flow_name | canonical_json(arguments))`, lower-case hex.
@@ -131,6 +131,14 @@ pub struct OutcomeRecord {
     /// Whether it is a plan, to be frozen into a version that is saved from the play.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub plan: bool,
+    /// Where it stands, for a plan: its path with `name#n` for each call, n counting the calls of this
+    /// name in one body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// What it spent in the launch that ended it, without what steps within it spent that have an outcome
+    /// of their own.
+    #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+    pub usage: Usage,
     /// What is replayed.
     pub outcome: Outcome,
 }

@@ -52,6 +52,7 @@ class Client:
         python: str | None = None,
         working_dir: str | os.PathLike[str] | None = None,
         timeout: Duration | None = None,
+        budget: Mapping[str, float] | None = None,
         idempotency_key: str | None = None,
     ) -> Object:
         """Start a play of a saved workflow or of a file; it is stored before this returns.
@@ -68,6 +69,8 @@ class Client:
             working_dir: Where its processes run. None gives each a private directory.
             timeout: Seconds (or a `timedelta`) from now, pauses included; a play that takes longer ends as
                 ``timed_out``. None leaves that to the flow.
+            budget: `{"cost_usd": 0.5, "tokens": 20_000}`, one or both: at the first step after it has spent
+                more the play fails, and nothing is lost. None sets no bound.
             idempotency_key: One line that stands for this start, such as the number of an order. The play
                 that was started with it is returned, whatever has become of its file or workflow since. A
                 key lives as long as its play. None starts a play in any case.
@@ -79,7 +82,7 @@ class Client:
         """
         params = _start_params(
             workflow, file, flow, inputs, name, prefill, prefill_only, python, working_dir, timeout
-        ) | {"idempotency_key": idempotency_key}
+        ) | {"idempotency_key": idempotency_key, "budget": budget and dict(budget)}
         play: Object = self._call("play_start", **params)
         return play
 
@@ -96,12 +99,13 @@ class Client:
         python: str | None = None,
         working_dir: str | os.PathLike[str] | None = None,
         timeout: Duration | None = None,
+        budget: Mapping[str, float] | None = None,
         idempotency_key: str | None = None,
     ) -> str:
         """As `start`, and return only the sid of the play."""
         params = _start_params(
             workflow, file, flow, inputs, name, prefill, prefill_only, python, working_dir, timeout
-        ) | {"idempotency_key": idempotency_key}
+        ) | {"idempotency_key": idempotency_key, "budget": budget and dict(budget)}
         sid: str = self._call("play_run_async", **params)
         return sid
 
@@ -211,17 +215,20 @@ class Client:
         play: Object = self._call("play_cancel", play_sid=play_sid)
         return play
 
-    def retry(self, play_sid: str) -> Object:
+    def retry(self, play_sid: str, *, budget: Mapping[str, float] | None = None) -> Object:
         """Start a play anew that did not succeed.
 
         What succeeded and was answered is kept; what failed runs again, and so does what was undone, what
         ran out of time, and what must run at most once and was interrupted: the decision is yours. The
         `flow.idempotency_key()`s are those of the first play.
 
+        Args:
+            play_sid: The play.
+            budget: As of `start`; counts what the earlier play has spent. None takes the budget of that.
         Returns:
             The new play.
         """
-        play: Object = self._call("play_retry", play_sid=play_sid)
+        play: Object = self._call("play_retry", play_sid=play_sid, budget=budget and dict(budget))
         return play
 
     def restart(self, play_sid: str) -> Object:

@@ -442,19 +442,31 @@ class FlowApi:
         """
         self.annotate(progress={"done": done, "total": total})
 
-    def annotate(self, *, cost_usd: float | None = None, **tags: Any) -> None:
+    def annotate(
+        self,
+        *,
+        cost_usd: float | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        **tags: Any,
+    ) -> None:
         """Attach tags to the current span. A replayed step keeps those of the launch that ran it.
+
+        Those of the root flow are the tags of the play: it is found by them. What is spent counts towards the
+        budget of the play, and nothing is counted again on replay.
 
         Args:
             cost_usd: Money spent here, in US dollars; summed over the play. None adds nothing.
+            input_tokens: How many tokens a model read here; summed likewise.
+            output_tokens: How many tokens a model wrote here; summed likewise.
             tags: Any JSON by name; a later value replaces an earlier one.
         Raises:
             ArgumentError: a tag that has no JSON form.
         """
         from ._codec import Misfit, codec_for
 
-        if cost_usd is not None:
-            tags["cost_usd"] = cost_usd
+        spent = {"cost_usd": cost_usd, "input_tokens": input_tokens, "output_tokens": output_tokens}
+        tags.update({name: amount for name, amount in spent.items() if amount is not None})
         try:
             encoded = {name: codec_for(Any).encode(value) for name, value in tags.items()}
         except Misfit as misfit:

@@ -10,7 +10,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapError};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use hero_schema::rpc::Until;
-use hero_schema::{ErrorKind, Json, LogLevel, PlaySid, PlayStatus, RpcError, Timestamp, exit};
+use hero_schema::{
+    Budget, ErrorKind, Json, LogLevel, PlaySid, PlayStatus, RpcError, Timestamp, exit,
+};
 
 use crate::output::Output;
 use crate::{inputs, text};
@@ -103,7 +105,7 @@ pub(crate) enum Command {
     /// End a play
     Cancel(Cancel),
     /// Try again what did not succeed: the steps that did are not run again
-    Retry(Again),
+    Retry(Retry),
     /// Start a play that has ended again, from its inputs
     Restart(Again),
     /// Start a play again from one of its steps, perhaps with other answers and outputs
@@ -163,9 +165,30 @@ pub(crate) struct Run {
     /// Follow the play that was started with this key before, instead of starting a second one
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+    #[command(flatten)]
+    pub(crate) budget: BudgetArgs,
     /// Return once the play is stored; a server carries it
     #[arg(long)]
     pub(crate) detach: bool,
+}
+
+/// How much a play may spend.
+#[derive(Debug, Args)]
+pub(crate) struct BudgetArgs {
+    /// Stop the play at its next step once it has spent more than so many US dollars
+    #[arg(long, value_name = "USD", value_parser = finite)]
+    pub(crate) budget_usd: Option<f64>,
+    /// Stop the play at its next step once it has used more than so many tokens
+    #[arg(long, value_name = "N")]
+    pub(crate) budget_tokens: Option<u64>,
+}
+
+impl BudgetArgs {
+    /// None where no bound is given.
+    pub(crate) fn budget(&self) -> Option<Budget> {
+        let budget = Budget { cost_usd: self.budget_usd, tokens: self.budget_tokens };
+        (budget != Budget::default()).then_some(budget)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -334,6 +357,14 @@ pub(crate) struct Again {
     /// Return once the new play is stored, and print its sid; a server carries it
     #[arg(long)]
     pub(crate) detach: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Retry {
+    #[command(flatten)]
+    pub(crate) again: Again,
+    #[command(flatten)]
+    pub(crate) budget: BudgetArgs,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,9 @@
 //! Why a play fails, in words: one function a cause.
 
 use hero_schema::frame::FlowResult;
-use hero_schema::{Failure, FailureKind, Outcome, Raised, ResumeRequest};
+use hero_schema::{
+    Budget, Failure, FailureKind, Outcome, PlayRecord, Raised, ResumeRequest, Usage,
+};
 
 use crate::answer;
 use crate::launch_end::{LaunchEnd, RELAUNCHES_WITHOUT_PROGRESS_MAX};
@@ -83,6 +85,36 @@ fn telling_line(words: &str) -> Option<String> {
     let mut lines = words.lines().map(str::trim).filter(|line| !line.is_empty());
     let line = lines.clone().find(|line| line.starts_with("Fatal Python error"));
     Some(line.or_else(|| lines.next_back())?.chars().take(TELLING_LINE_CHARS).collect())
+}
+
+pub(crate) fn budget_exceeded(play: &PlayRecord, budget: Budget, counted: Usage) -> Failure {
+    let mut parts = Vec::new();
+    if let Some(usd) =
+        budget.cost_usd.filter(|_| Budget { tokens: None, ..budget }.is_exceeded_by(&counted))
+    {
+        parts.push(format!("the budget is ${usd}, and ${} are spent", rounded(counted.cost_usd)));
+    }
+    if let Some(tokens) = budget.tokens.filter(|tokens| counted.tokens() > *tokens) {
+        parts.push(format!("the budget is {tokens} tokens, and {} are used", counted.tokens()));
+    }
+    if !play.spent_before.is_nothing() {
+        parts.push("what the plays before it spent is counted".into());
+    }
+    let sid = &play.sid;
+    Failure {
+        kind: FailureKind::BudgetExceeded,
+        message: parts.join("; "),
+        hint: Some(format!(
+            "what is done is kept: `hero_logic retry {sid} --budget-usd …` (or `--budget-tokens …`) goes on with a higher one"
+        )),
+        exception: None,
+        span_id: None,
+    }
+}
+
+/// Without what adding up leaves behind the ninth digit.
+fn rounded(usd: f64) -> f64 {
+    if usd < 1e6 { (usd * 1e9).round() / 1e9 } else { usd }
 }
 
 pub(crate) fn prefill_missing(request: &ResumeRequest) -> Failure {

@@ -1,7 +1,7 @@
 //! How a launch ended.
 
 use hero_schema::frame::FlowResult;
-use hero_schema::{LeftOver, Raised, SpanId};
+use hero_schema::{LeftOver, Raised, SpanId, Usage};
 
 /// How many times in a row a launch that died without progress is followed by another.
 pub(crate) const RELAUNCHES_WITHOUT_PROGRESS_MAX: u32 = 3;
@@ -23,17 +23,20 @@ pub struct LaunchEnd {
     pub open_span: Option<SpanId>,
     /// The last lines of its standard error, and the Python stack where it left one.
     pub last_words: String,
-    /// What it has spent.
-    pub cost: Cost,
+    /// What was spent.
+    pub spent: Spent,
 }
 
-/// Money that a launch has spent, in US dollars, as its spans were annotated.
+/// What was spent, as spans were annotated.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Cost {
-    /// In steps: they are replayed from now on, so it is spent once.
-    pub of_steps_usd: f64,
-    /// Outside of steps: every launch annotates it again, so only the latest one counts.
-    pub of_the_rest_usd: f64,
+pub struct Spent {
+    /// By all launches, in steps that have an outcome: they are replayed from now on, so it is spent
+    /// once. None where that is not known just now.
+    pub of_outcomes: Option<Usage>,
+    /// By this launch, in steps that it did not complete: they run again.
+    pub in_vain: Usage,
+    /// By this launch, outside of steps: every launch annotates it again, so only the latest one counts.
+    pub of_the_rest: Usage,
 }
 
 /// What a process leaves.

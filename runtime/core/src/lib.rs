@@ -15,5 +15,5 @@ pub mod prefill;
 pub mod replay;
 pub mod rerun;
 
-pub use launch_end::{Cost, Exit, LaunchEnd};
+pub use launch_end::{Exit, LaunchEnd, Spent};
 pub use lifecycle::{Decision, Effect, Event, Refusal, Transition, apply};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use hero_schema::frame::FlowResult;
 use hero_schema::{
     Answer, Answerer, Failure, Json, LaunchNumber, Outcome, PlayRecord, PlayStatus, RequestKind,
-    ResumeRequest, Timestamp, exit, tag,
+    ResumeRequest, Timestamp, Usage, exit, tag,
 };
 
 use crate::launch_end::{Exit, LaunchEnd, RELAUNCHES_WITHOUT_PROGRESS_MAX};
@@ -78,6 +78,13 @@ pub enum Event {
         /// What it attached.
         tags: BTreeMap<String, Json>,
     },
+    /// A launch has come to a step, and this is what the play has spent by then.
+    Spent {
+        /// Which launch.
+        launch: LaunchNumber,
+        /// How much.
+        total: Usage,
+    },
     /// The play's time is over.
     DeadlinePassed,
     /// Someone ends the play.
@@ -96,6 +103,7 @@ impl Event {
             Self::LaunchEnded { .. } => "launch ended",
             Self::DeadlineSet { .. } => "deadline set",
             Self::Tagged { .. } => "tagged",
+            Self::Spent { .. } => "spent",
             Self::DeadlinePassed => "deadline passed",
             Self::CancelRequested => "cancel requested",
         }
@@ -251,13 +259,19 @@ pub fn apply(play: &PlayRecord, event: Event, now: Timestamp) -> Result<Decision
             is_current(play, launch)?;
             Ok(tagged(play.clone(), tags))
         }
+        (Running, Event::Spent { launch, total }) => {
+            is_current(play, launch)?;
+            Ok(spent(play.clone(), total, now))
+        }
         (Pending | Running | AwaitingResume, Event::DeadlinePassed) => {
             Ok(stopped(play.clone(), PlayStatus::TimedOut, now))
         }
         (status, Event::CancelRequested | Event::Prefilled { .. }) => {
             Err(Refusal::Ended { status })
         }
-        (status, Event::DeadlineSet { .. } | Event::Tagged { .. }) if status.is_ended() => {
+        (status, Event::DeadlineSet { .. } | Event::Tagged { .. } | Event::Spent { .. })
+            if status.is_ended() =>
+        {
             Err(Refusal::Ended { status })
         }
 
@@ -266,7 +280,8 @@ pub fn apply(play: &PlayRecord, event: Event, now: Timestamp) -> Result<Decision
             event @ (Event::LaunchDue
             | Event::DeadlinePassed
             | Event::DeadlineSet { .. }
-            | Event::Tagged { .. }),
+            | Event::Tagged { .. }
+            | Event::Spent { .. }),
         ) => Err(Refusal::Illegal { status, event: event.word() }),
     }
 }
@@ -306,7 +321,7 @@ fn asked_in(
     }
     if play.prefill_only && request.takes_prefill() {
         let failure = failure::prefill_missing(&request);
-        return Ok(failed_at_pause(play, failure, now));
+        return Ok(failed_and_killed(play, failure, now));
     }
     play.n_open_requests += u32::from(is_new);
     play.asked_in_launch = play.launch;
@@ -345,7 +360,7 @@ fn prefilled(
     let (mut play, pattern) = (play.clone(), pattern.to_owned());
     if let Err(misfit) = answer::check(request.schema.as_ref(), payload) {
         let failure = failure::prefill_mismatch(request, &pattern, &misfit);
-        return Some(failed_at_pause(play, failure, now));
+        return Some(failed_and_killed(play, failure, now));
     }
     play.prefill_used.insert(pattern.clone());
     play.n_open_requests = play.n_open_requests.saturating_sub(u32::from(!is_new));
@@ -385,8 +400,11 @@ fn answered(
 /// The table of launch ends: exit code or signal, against what the launch has reported.
 fn launch_ended(mut play: PlayRecord, end: LaunchEnd, now: Timestamp) -> Decision {
     let has_asked = play.asked_in_launch == play.launch;
-    play.cost_of_steps_usd += end.cost.of_steps_usd;
-    play.total_cost_usd = play.cost_of_steps_usd + end.cost.of_the_rest_usd;
+    play.spent_in_vain += end.spent.in_vain;
+    match end.spent.of_outcomes {
+        Some(usage) => play.set_total(play.spent_in_steps(usage) + end.spent.of_the_rest),
+        None => play.set_total(play.total() + end.spent.in_vain),
+    }
     play.left_over.clone_from(&end.left_over);
     if end.was_timed_out {
         // What the step's time came to is remembered, and the flow goes on from there.
@@ -444,7 +462,7 @@ fn failed(mut play: PlayRecord, failure: Failure, now: Timestamp) -> Decision {
     change(play, None, [])
 }
 
-fn failed_at_pause(play: PlayRecord, failure: Failure, now: Timestamp) -> Decision {
+fn failed_and_killed(play: PlayRecord, failure: Failure, now: Timestamp) -> Decision {
     let launch = play.launch;
     match failed(play, failure, now) {
         Decision::Change(mut transition) => {
@@ -475,6 +493,19 @@ fn tagged(mut play: PlayRecord, tags: BTreeMap<String, Json>) -> Decision {
         }
     }
     if is_changed { change(play, None, []) } else { Decision::NoChange }
+}
+
+/// Beyond its budget a play fails. What it has done is stored, and a retry goes on from there.
+fn spent(mut play: PlayRecord, total: Usage, now: Timestamp) -> Decision {
+    let counted = play.spent_before + total;
+    match play.budget.filter(|budget| budget.is_exceeded_by(&counted)) {
+        None => Decision::NoChange,
+        Some(budget) => {
+            play.set_total(total);
+            let failure = failure::budget_exceeded(&play, budget, counted);
+            failed_and_killed(play, failure, now)
+        }
+    }
 }
 
 fn stopped(mut play: PlayRecord, status: PlayStatus, now: Timestamp) -> Decision {

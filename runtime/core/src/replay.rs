@@ -61,6 +61,8 @@ mod tests {
             seq: 0,
             compensable: false,
             plan: false,
+            place: None,
+            usage: Default::default(),
             outcome: Outcome::Returned(Json::null()),
         }
     }

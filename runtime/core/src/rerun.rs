@@ -181,6 +181,8 @@ mod tests {
             seq,
             compensable: false,
             plan: false,
+            place: None,
+            usage: Default::default(),
             outcome: Outcome::Returned(Json::null()),
         }
     }

@@ -24,6 +24,8 @@ pub(crate) fn of_supervisor(error: hero_supervisor::Error) -> RpcError {
         }
         E::Succeeded { .. } => RpcError::new(ErrorKind::IllegalTransition, text)
             .hint("`restart` runs it again from its inputs, `fork` from one of its spans"),
+        E::BudgetSpent { .. } => RpcError::new(ErrorKind::InvalidParams, text)
+            .hint("give a higher budget: it counts what the play has spent already"),
         E::KeyTaken { .. } => RpcError::new(ErrorKind::IdempotencyConflict, text)
             .hint("ask for it again; the play may have been deleted in this moment"),
         E::Refused(refusal) => of_refusal(&refusal),

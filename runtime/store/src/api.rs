@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use hero_schema::{
     LaunchNumber, LogLine, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeId, ResumeRequest,
-    Retention, Span, StepKey, Timestamp, VersionSid, Workflow, WorkflowSid, WorkflowVersion,
+    Retention, Span, StepKey, Timestamp, Usage, VersionSid, Workflow, WorkflowSid, WorkflowVersion,
 };
 use tokio::sync::broadcast;
 
@@ -80,6 +80,10 @@ pub trait Store: Send + Sync + 'static {
     /// One outcome of a play.
     async fn outcome(&self, play: &PlaySid, step: &StepKey)
     -> Result<Option<OutcomeRecord>, Error>;
+
+    /// What the outcomes of a play say that was spent, together: each counts once, however often it was
+    /// written.
+    async fn spent(&self, play: &PlaySid) -> Result<Usage, Error>;
 
     /// Everything that a play remembers, in no particular order.
     async fn outcomes(&self, play: &PlaySid) -> Result<Vec<OutcomeRecord>, Error>;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use async_trait::async_trait;
 use hero_schema::{
     LogLine, OutcomeRecord, PlayRecord, PlaySid, ResumeId, ResumeRequest, Retention, Span, StepKey,
-    Timestamp, VersionSid, Workflow, WorkflowSid, WorkflowVersion, tag,
+    Timestamp, Usage, VersionSid, Workflow, WorkflowSid, WorkflowVersion, tag,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
@@ -192,6 +192,11 @@ impl<E: Engine> Store for KeyedStore<E> {
         step: &StepKey,
     ) -> Result<Option<OutcomeRecord>, Error> {
         self.read(|engine| get(engine, &keys::outcome(play, step)))
+    }
+
+    async fn spent(&self, play: &PlaySid) -> Result<Usage, Error> {
+        let tally: Option<Tally> = self.read(|engine| get(engine, &keys::tally(play)))?;
+        Ok(tally.unwrap_or_default().usage)
     }
 
     async fn outcomes(&self, play: &PlaySid) -> Result<Vec<OutcomeRecord>, Error> {

@@ -397,7 +397,9 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
         let key = keys::outcome(play, &outcome.key);
         let is_fresh = self.group.known.fresh.add(play, &outcome.key);
         if is_fresh || !self.has(&key)? {
-            self.known(play)?.tally.n_outcomes += 1;
+            let tally = &mut self.known(play)?.tally;
+            tally.n_outcomes += 1;
+            tally.usage += outcome.usage;
             self.put(key, outcome);
         }
         Ok(())

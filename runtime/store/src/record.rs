@@ -1,6 +1,6 @@
 //! How a record is written: a format byte, a checksum and JSON.
 
-use hero_schema::Timestamp;
+use hero_schema::{Timestamp, Usage};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +59,7 @@ fn checksum(key: &[u8], json: &[u8]) -> u32 {
 
 /// How many records of a kind a play has. What is lost below a store shows as a difference: a lost
 /// outcome would otherwise only show as a side effect that happens twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     pub(crate) n_outcomes: u64,
     pub(crate) n_requests: u64,
@@ -67,11 +67,14 @@ pub(crate) struct Tally {
     /// may be lost and the question be there. None where format 1 counted.
     #[serde(default)]
     pub(crate) requests_sum: Option<u32>,
+    /// What the outcomes say that was spent, together.
+    #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+    pub(crate) usage: Usage,
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { n_outcomes: 0, n_requests: 0, requests_sum: Some(0) }
+        Self { n_outcomes: 0, n_requests: 0, requests_sum: Some(0), usage: Usage::default() }
     }
 }
 

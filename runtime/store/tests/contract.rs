@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hero_schema::{
-    LaunchNumber, PlayRecord, PlaySid, PlayStatus, RequestKind, ResumeId, ResumeRequest, Retention,
-    SpanStatus, StartKey, Starter, Timestamp, VersionSid, WorkflowSid,
+    LaunchNumber, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, RequestKind, ResumeId,
+    ResumeRequest, Retention, SpanStatus, StartKey, Starter, Timestamp, Usage, VersionSid,
+    WorkflowSid,
 };
 use hero_store::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, StartedBy, Store, Write};
 use samples::{answered, json, log, outcome, play, request, revised, span, version, workflow};
@@ -42,6 +43,7 @@ promises! {
     a_start_key_is_free_again_once_its_play_is_removed,
     what_an_older_launch_writes_is_refused,
     the_first_outcome_of_a_step_stands,
+    what_outcomes_spent_counts_once,
     a_stored_answer_is_never_replaced,
     requests_come_in_the_order_they_were_asked,
     what_falls_due_comes_by_its_moment_and_leaves_with_its_reason,
@@ -209,6 +211,20 @@ async fn the_first_outcome_of_a_step_stands(mut subject: Subject) {
     let mut outcomes = subject.store().outcomes(&sid).await.expect("readable");
     outcomes.sort_by(|a, b| a.key.cmp(&b.key));
     assert_eq!(outcomes, [outcome("k", "first"), outcome("l", "other")]);
+}
+
+async fn what_outcomes_spent_counts_once(mut subject: Subject) {
+    let sid = PlaySid::new("a");
+    let write = |key: &str, cost_usd, input_tokens| {
+        let usage = Usage { cost_usd, input_tokens, output_tokens: 1 };
+        Write::Outcome(sid.clone(), Box::new(OutcomeRecord { usage, ..outcome(key, "x") }))
+    };
+    assert!(subject.store().spent(&sid).await.expect("readable").is_nothing());
+    subject.commit([write("k", 0.5, 10), write("k", 4.0, 99), write("l", 0.25, 20)]).await;
+    subject.commit([write("l", 4.0, 99)]).await;
+    subject.commit([write("m", 0.0, 0)]).await;
+    let spent = subject.store().spent(&sid).await.expect("readable");
+    assert_eq!(spent, Usage { cost_usd: 0.75, input_tokens: 30, output_tokens: 3 });
 }
 
 async fn a_stored_answer_is_never_replaced(mut subject: Subject) {

@@ -56,6 +56,7 @@ mod tests {
             at: Timestamp(0),
             compensable: false,
             plan: false,
+            place: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hero_schema::{ErrorKind, PlaySid, PlayStatus, ResumeId, SpanId};
+use hero_schema::{ErrorKind, PlaySid, PlayStatus, ResumeId, SpanId, Usage};
 
 /// See the variants.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +54,14 @@ pub enum Error {
     KeyTaken {
         /// The key.
         key: String,
+    },
+    /// A retry would be over its budget before it begins.
+    #[error("play `{play}` has spent ${} and {} tokens, which is more than the budget", spent.cost_usd, spent.tokens())]
+    BudgetSpent {
+        /// The play.
+        play: PlaySid,
+        /// What it, and the plays that it goes on from, have spent.
+        spent: Usage,
     },
     /// The event is not possible now; nothing has changed.
     #[error(transparent)]

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use hero_core::{Cost, Decision, Event, Exit, LaunchEnd};
+use hero_core::{Decision, Event, Exit, LaunchEnd, Spent};
 use hero_schema::child::LaunchOrder;
 use hero_schema::{
-    LeftOver, LogLevel, LogStream, PlayRecord, PlaySid, ResumeRequest, SpanStatus, StepKey, env,
-    exit,
+    LeftOver, LogLevel, LogStream, PlayRecord, PlaySid, ResumeRequest, SpanStatus, StepKey, Usage,
+    env, exit,
 };
 use hero_store::{PageQuery, Store};
 use rustix::io::Errno;
@@ -30,7 +30,7 @@ use crate::memory::Memory;
 use crate::orphans::Started;
 use crate::output::LogBook;
 use crate::process::{Output, Pipes, Process};
-use crate::recorder::{Recorder, not_asked_for};
+use crate::recorder::{Bound, Recorder, not_asked_for};
 use crate::span_socket::Expectation;
 use crate::supervisor::{Supervisor, Underway};
 use crate::{Error, bundle, interpreter};
@@ -56,6 +56,9 @@ pub(crate) async fn run(
         return;
     }
     let (sid, launch) = (underway.play.clone(), underway.launch);
+    if is_stored.is_none() && is_over_budget(&supervisor, &play).await {
+        return;
+    }
     let begun = begin(&supervisor, &play, &underway).await;
     if let Some(is_stored) = is_stored
         && is_stored.await.is_err()
@@ -81,6 +84,16 @@ pub(crate) async fn run(
         Err(error) => tracing::error!(play = %sid, %launch, %error, "end of launch not stored"),
     }
     drop(underway);
+}
+
+/// Fails a play that has spent more than its budget, where the supervisor died before it could.
+async fn is_over_budget(supervisor: &Supervisor, play: &PlayRecord) -> bool {
+    if play.budget.is_none() {
+        return false;
+    }
+    let Ok(of_outcomes) = supervisor.shared.store.spent(&play.sid).await else { return false };
+    let total = play.spent_in_steps(of_outcomes);
+    supervisor.stops_at(Bound { play: play.sid.clone(), launch: play.launch, total }).await
 }
 
 /// Writes the files of a launch and starts its process; again and again for a while, where the
@@ -155,7 +168,7 @@ pub(crate) fn not_started(reason: String) -> LaunchEnd {
         left_over: Vec::new(),
         open_span: None,
         last_words: String::new(),
-        cost: Cost::default(),
+        spent: Spent::default(),
     }
 }
 
@@ -171,6 +184,8 @@ struct Launch<'a> {
     order: LaunchOrder,
     files: Files,
     log: LogBook,
+    /// What the play has spent in steps so far, where it has a budget.
+    bounded_after: Option<Usage>,
 }
 
 /// A launch whose process has begun.
@@ -214,6 +229,10 @@ impl<'a> Launch<'a> {
             idempotency_sid: play.idempotency_sid.clone().unwrap_or_else(|| play.sid.clone()),
             compensations,
         };
+        let bounded_after = match &play.budget {
+            Some(_) => Some(play.spent_in_steps(shared.store.spent(&play.sid).await?)),
+            None => None,
+        };
         let files = write_files(dir, &play, &order, &memory, &requests)?;
         let named = play.python.as_deref().map(Path::new);
         let python = interpreter::choose(named, settings.python.as_deref());
@@ -221,7 +240,10 @@ impl<'a> Launch<'a> {
             LogBook::new(shared.store.clone(), &shared.log_sizes, play.sid.clone(), play.launch);
         let Declared { granted: declared, withheld } =
             environment::declared(&version.signature.env);
-        Ok((Self { supervisor, play, python, declared, withheld, order, files, log }, memory))
+        Ok((
+            Self { supervisor, play, python, declared, withheld, order, files, log, bounded_after },
+            memory,
+        ))
     }
 
     async fn spawn(&self, memory: Memory) -> Result<Begun<'a>, Error> {
@@ -243,8 +265,14 @@ impl<'a> Launch<'a> {
         let printed = tokio::spawn(self.log.clone().pump(LogStream::Stdout, output.stdout));
         let last_words = tokio::spawn(self.log.clone().pump(LogStream::Stderr, output.stderr));
 
-        let mut recorder =
-            Recorder::new(self.supervisor.clone(), sid.clone(), launch, self.log.clone(), memory);
+        let mut recorder = Recorder::new(
+            self.supervisor.clone(),
+            sid.clone(),
+            launch,
+            self.log.clone(),
+            memory,
+            self.bounded_after,
+        );
         let is_gone = watch::Sender::new(false);
         let conversation = async {
             tokio::select! {
@@ -328,6 +356,11 @@ impl<'a> Launch<'a> {
         if let Some(memory) = recorded.memory {
             self.supervisor.shared.memories.keep(&self.play.sid, memory);
         }
+        let spent = Spent {
+            of_outcomes: self.supervisor.shared.store.spent(&self.play.sid).await.ok(),
+            in_vain: recorded.spent_in_vain,
+            of_the_rest: recorded.spent_around,
+        };
         let left_over = self.left_over(not_asked_for(recorded.result.as_ref())).await;
         let has_progressed = recorded.has_asked_anew
             || recorded.was_timed_out
@@ -340,7 +373,7 @@ impl<'a> Launch<'a> {
             left_over,
             open_span: recorded.open_span,
             last_words,
-            cost: recorded.cost,
+            spent,
         }
     }
 

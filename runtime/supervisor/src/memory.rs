@@ -263,6 +263,8 @@ mod tests {
             seq: 0,
             compensable: false,
             plan: false,
+            place: None,
+            usage: Default::default(),
             outcome: Outcome::Returned(Json::of(&key).expect("a text has a JSON form")),
         }
     }

@@ -3,12 +3,14 @@
 //! Frames come in order over one connection. Spans and log lines are posted and forgotten; outcomes
 //! and pauses are answered once they are durable, and many may be waiting for that at once.
 
+use std::collections::HashMap;
 use std::io;
+use std::ops::Add;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt};
-use hero_core::{Cost, Decision, Event};
+use hero_core::{Decision, Event};
 use hero_schema::frame::{
     FlowResult, Frame, Pause, PlayDeadline, Reply, SpanEnd, SpanEvent, SpanLog, SpanStart, SpanTag,
     StepOutput,
@@ -16,7 +18,7 @@ use hero_schema::frame::{
 use hero_schema::step::child_play_sid;
 use hero_schema::{
     Json, LaunchNumber, LogLevel, Outcome, OutcomeRecord, PlayRecord, PlaySid, Raised, RequestKind,
-    ResumeRequest, Span, SpanId, SpanKind, SpanStatus, StepKey, Timestamp,
+    ResumeRequest, Span, SpanId, SpanKind, SpanStatus, StepKey, Timestamp, Usage,
 };
 use hero_store::{Batch, Fence, Write};
 
@@ -36,8 +38,8 @@ const UNACKNOWLEDGED_MAX: usize = 1024;
 /// How much of a malformed line is logged, in characters.
 const MALFORMED_CHARS: usize = 200;
 
-/// The tag that holds money, in US dollars; see `flow.annotate`.
-const COST_TAG: &str = "cost_usd";
+/// What a launch is told whose play may spend no more.
+const OVER_BUDGET: &str = "the play has spent more than its budget";
 
 type Replies = FuturesOrdered<BoxFuture<'static, Handled>>;
 
@@ -77,7 +79,12 @@ pub(crate) struct Recorder {
     /// Whether nothing is known to be on its way into the store.
     is_settled: bool,
     was_timed_out: bool,
-    cost: Cost,
+    /// What is known to be spent in the open steps.
+    spent_in: HashMap<SpanId, Usage>,
+    spent_in_outcomes: Usage,
+    spent_around: Usage,
+    /// What the play had spent in steps before this launch, where it has a budget.
+    bounded_after: Option<Usage>,
 }
 
 /// What a launch has said when its connection ended.
@@ -94,8 +101,10 @@ pub(crate) struct Recorded {
     pub(crate) was_timed_out: bool,
     /// The innermost span that was open.
     pub(crate) open_span: Option<SpanId>,
-    /// What it has spent.
-    pub(crate) cost: Cost,
+    /// What it has spent in steps that it did not complete.
+    pub(crate) spent_in_vain: Usage,
+    /// What it has spent outside of steps.
+    pub(crate) spent_around: Usage,
 }
 
 impl Recorder {
@@ -105,6 +114,7 @@ impl Recorder {
         launch: LaunchNumber,
         log: LogBook,
         memory: Memory,
+        bounded_after: Option<Usage>,
     ) -> Self {
         Self {
             supervisor,
@@ -121,7 +131,10 @@ impl Recorder {
             memory,
             is_settled: true,
             was_timed_out: false,
-            cost: Cost::default(),
+            spent_in: HashMap::new(),
+            spent_in_outcomes: Usage::default(),
+            spent_around: Usage::default(),
+            bounded_after,
         }
     }
 
@@ -280,11 +293,17 @@ impl Recorder {
     fn step_output(&mut self, seq: u64, step: StepOutput) -> BoxFuture<'static, Handled> {
         let (outcome, span) = self.ended_step(seq, step);
         let batch = self.of_ended_step(&outcome, span);
+        let (supervisor, bound) = (self.supervisor.clone(), self.bound());
         let shared = self.supervisor.shared.clone();
         Box::pin(async move {
             let result = shared.store.commit(batch).await;
+            let is_over = match bound {
+                Some(bound) if result.is_ok() => supervisor.stops_at(bound).await,
+                _ => false,
+            };
             let stored = if result.is_ok() { Stored::Step(outcome) } else { Stored::Nothing };
             let reply = match result {
+                Ok(()) if is_over => Reply::Refused { seq, message: OVER_BUDGET.into() },
                 Ok(()) if *shared.is_stopping.borrow() => {
                     let message = "the supervisor is stopping; the play goes on with the next one";
                     Reply::Refused { seq, message: message.into() }
@@ -338,6 +357,8 @@ impl Recorder {
             Outcome::Raised(raised) => (SpanStatus::Failed, Some(raised.clone())),
         };
         let span = self.close_span(&step.span_id, status, step.at, error);
+        let usage = self.spent_in.remove(&step.span_id).unwrap_or_default();
+        self.spent_in_outcomes += usage;
         let record = OutcomeRecord {
             key: step.key,
             parent_path: step.parent_path,
@@ -349,6 +370,8 @@ impl Recorder {
             seq,
             compensable: step.compensable,
             plan: step.plan,
+            place: step.place,
+            usage,
             outcome: step.outcome,
         };
         (Box::new(record), span)
@@ -365,7 +388,14 @@ impl Recorder {
             self.name_child(&pause.span_id, child_play_sid(&self.play, &spawn.step_key));
         }
         let (supervisor, play, launch) = (self.supervisor.clone(), self.play.clone(), self.launch);
+        let bound = self.bound();
         Box::pin(async move {
+            if let Some(bound) = bound
+                && supervisor.stops_at(bound).await
+            {
+                let reply = Reply::Refused { seq, message: OVER_BUDGET.into() };
+                return Handled { reply, stored: Stored::Nothing };
+            }
             match supervisor.asked(&play, launch, pause).await {
                 Ok(Asked { answer, is_new }) => {
                     let stored = if is_new { Stored::Request } else { Stored::Nothing };
@@ -413,35 +443,49 @@ impl Recorder {
     ) -> Option<Span> {
         self.deadlines.forget(span_id);
         let index = self.open_spans.iter().rposition(|span| span.span_id == *span_id)?;
-        self.add_cost(index);
+        self.add_usage(index);
         let span = self.open_spans.remove(index);
         Some(Span { status, ended_at: Some(at), error, ..span })
     }
 
-    /// Adds what an open span was annotated with to the cost of the launch.
-    fn add_cost(&mut self, index: usize) {
-        let Some(cost) = self.open_spans[index].tags.get(COST_TAG) else { return };
-        // What is no number of money is a tag like any other.
-        let usd =
-            cost.read::<f64>().ok().filter(|usd| usd.is_finite() && *usd >= 0.0).unwrap_or(0.0);
-        if self.lies_in_a_step(index) {
-            self.cost.of_steps_usd += usd;
-        } else {
-            self.cost.of_the_rest_usd += usd;
+    /// Adds what an open span was annotated with to what its step has spent, or to the rest.
+    fn add_usage(&mut self, index: usize) {
+        let usage = Usage::of_tags(&self.open_spans[index].tags);
+        if usage.is_nothing() {
+            return;
+        }
+        match self.step_around(index) {
+            Some(step) => *self.spent_in.entry(step).or_default() += usage,
+            None => self.spent_around += usage,
         }
     }
 
-    /// Whether an open span is a step or was called by one, at whatever remove.
-    fn lies_in_a_step(&self, index: usize) -> bool {
+    /// The innermost step that an open span is or was called by.
+    fn step_around(&self, index: usize) -> Option<SpanId> {
         let mut span = Some(&self.open_spans[index]);
         while let Some(inner) = span {
             if inner.step_key.is_some() {
-                return true;
+                return Some(inner.span_id.clone());
             }
             let parent = inner.parent_id.as_ref();
             span = self.open_spans.iter().find(|outer| Some(&outer.span_id) == parent);
         }
-        false
+        None
+    }
+
+    /// This place, where the play has a budget.
+    fn bound(&self) -> Option<Bound> {
+        let (play, launch) = (self.play.clone(), self.launch);
+        Some(Bound { play, launch, total: self.spent_by_now()? })
+    }
+
+    /// What the play has spent by now, where that has a bound.
+    fn spent_by_now(&self) -> Option<Usage> {
+        let before = self.bounded_after?;
+        let open = self.open_spans.iter().map(|span| Usage::of_tags(&span.tags));
+        let unfinished = self.spent_in.values().copied();
+        let in_this_launch = open.chain(unfinished).fold(self.spent_around, Usage::add);
+        Some(before + self.spent_in_outcomes + in_this_launch)
     }
 
     /// Whether it has said how its flow ended.
@@ -454,7 +498,7 @@ impl Recorder {
     pub(crate) fn finish(mut self, open_status: SpanStatus, death: Option<&Raised>) -> Recorded {
         let now = self.supervisor.shared.store.now();
         let open_span = self.open_spans.last().map(|span| span.span_id.clone());
-        (0..self.open_spans.len()).for_each(|index| self.add_cost(index));
+        (0..self.open_spans.len()).for_each(|index| self.add_usage(index));
         for span in std::mem::take(&mut self.open_spans) {
             let (status, error) = match (&self.result, span.kind) {
                 (Some(FlowResult { outcome: Outcome::Returned(_), .. }), SpanKind::FlowRoot) => {
@@ -474,7 +518,8 @@ impl Recorder {
             memory: self.is_settled.then_some(self.memory),
             was_timed_out: self.was_timed_out,
             open_span,
-            cost: self.cost,
+            spent_in_vain: self.spent_in.into_values().fold(Usage::default(), Usage::add),
+            spent_around: self.spent_around,
         }
     }
 
@@ -485,6 +530,30 @@ impl Recorder {
 
     fn fenced(&self, writes: Vec<Write>) -> Batch {
         Batch { fence: Some(Fence { play: self.play.clone(), launch: self.launch }), writes }
+    }
+}
+
+/// A place at which a play with a budget goes on only within it.
+pub(crate) struct Bound {
+    pub(crate) play: PlaySid,
+    pub(crate) launch: LaunchNumber,
+    /// What it has spent by then.
+    pub(crate) total: Usage,
+}
+
+impl Supervisor {
+    /// Fails the play where it has spent more than its budget; tells whether it does not go on.
+    pub(crate) async fn stops_at(&self, bound: Bound) -> bool {
+        let Bound { play, launch, total } = bound;
+        match self.decide(&play, |_| Event::Spent { launch, total }).await {
+            Ok(Decision::NoChange) => false,
+            Ok(Decision::Change(_)) => true,
+            // Whoever ended the play meanwhile ends the launch as well.
+            Err(error) => {
+                tracing::debug!(%play, %error, "what was spent is not counted");
+                false
+            }
+        }
     }
 }
 

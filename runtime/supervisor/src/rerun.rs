@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use hero_core::answer;
 use hero_core::rerun::{History, Memory, Place};
 use hero_schema::{
-    Answer, Answerer, Json, Origin, OriginKind, Outcome, PlayRecord, PlaySid, PlayStatus,
-    ResumeRequest, SpanId, Starter,
+    Answer, Answerer, Budget, Json, Origin, OriginKind, Outcome, OutcomeRecord, PlayRecord,
+    PlaySid, PlayStatus, ResumeRequest, SpanId, Starter, Usage,
 };
 use hero_store::{Batch, PageQuery, Write};
 
@@ -35,16 +35,29 @@ impl Supervisor {
     /// that it remembers. Its steps keep their idempotency keys. `uid` is who asks.
     ///
     /// # Errors
-    /// The play has not ended, or has succeeded; nothing is started.
-    pub async fn retry(&self, play: &PlaySid, uid: u32) -> Result<PlayRecord, Error> {
+    /// The play has not ended, has succeeded, or has spent more than `budget` (None: its own) allows;
+    /// nothing is started.
+    pub async fn retry(
+        &self,
+        play: &PlaySid,
+        budget: Option<Budget>,
+        uid: u32,
+    ) -> Result<PlayRecord, Error> {
         let record = self.ended(play).await?;
         if record.status == PlayStatus::Success {
             return Err(Error::Succeeded { play: play.clone() });
         }
+        let of_outcomes = self.shared.store.spent(play).await?;
+        let spent_before =
+            record.spent_before + record.total().max(record.spent_in_steps(of_outcomes));
+        let budget = budget.or(record.budget);
+        if budget.is_some_and(|budget| budget.is_exceeded_by(&spent_before)) {
+            return Err(Error::BudgetSpent { play: play.clone(), spent: spent_before });
+        }
         let memory = self.memory(play).await?.without_failures();
         let idempotency_sid = record.idempotency_sid.clone().or_else(|| Some(play.clone()));
         let next = successor(self, record, OriginKind::Retry, Starter::Retry { uid });
-        let next = PlayRecord { idempotency_sid, ..next };
+        let next = PlayRecord { idempotency_sid, budget, spent_before, ..next };
         self.start_with(next, memory).await
     }
 
@@ -132,6 +145,8 @@ impl Supervisor {
         let sid = &accepted.sid;
         let mut writes = writes_of(&transition);
         let outcomes = memory.outcomes.into_iter();
+        // What they spent is the earlier play's.
+        let outcomes = outcomes.map(|record| OutcomeRecord { usage: Usage::default(), ..record });
         writes.extend(outcomes.map(|record| Write::Outcome(sid.clone(), Box::new(record))));
         let requests = memory.requests.into_iter().filter(|request| !request.is_open());
         writes.extend(requests.map(|request| Write::Request(sid.clone(), Box::new(request))));
@@ -157,6 +172,7 @@ fn successor(
         launch: earlier.launch,
         prefill: earlier.prefill,
         prefill_only: earlier.prefill_only,
+        budget: earlier.budget,
         origin: Some(origin),
         started_by: Some(starter),
         python: earlier.python,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use hero_core::{Decision, Event, prefill};
 use hero_schema::rpc::ForkServerState;
 use hero_schema::{
-    Answerer, Bundle, FlowSignature, Json, LaunchNumber, Outcome, PlayRecord, PlaySid, PlayStatus,
-    ResumeId, StartKey, Starter, Timestamp, VersionSid, WorkflowSid, WorkflowVersion,
+    Answerer, Budget, Bundle, FlowSignature, Json, LaunchNumber, Outcome, PlayRecord, PlaySid,
+    PlayStatus, ResumeId, StartKey, Starter, Timestamp, VersionSid, WorkflowSid, WorkflowVersion,
 };
 use hero_store::{Batch, PlayQuery, Store, Write};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -77,6 +77,8 @@ pub struct NewPlay {
     pub python: Option<String>,
     /// The working directory; None gives each launch a private one.
     pub working_dir: Option<String>,
+    /// How much it may spend; None sets no bound.
+    pub budget: Option<Budget>,
     /// How long it may take in all, waiting included; None leaves that to the flow.
     pub timeout: Option<Duration>,
     /// By what the start is recognised when it is asked for again.
@@ -261,6 +263,7 @@ impl Supervisor {
             started_by: Some(new.started_by),
             prefill: new.prefill,
             prefill_only: new.prefill_only,
+            budget: new.budget,
             deadline: new.timeout.map(|timeout| now.after_micros(micros(timeout))),
             python: new.python,
             working_dir: new.working_dir,

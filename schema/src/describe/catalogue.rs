@@ -14,10 +14,10 @@ use crate::rpc::{
     WorkflowPage,
 };
 use crate::{
-    Answerer, Bundle, ErrorKind, Failure, FailureKind, FieldType, FlowField, FlowSignature,
+    Answerer, Budget, Bundle, ErrorKind, Failure, FailureKind, FieldType, FlowField, FlowSignature,
     LaunchNumber, LeftOver, LogLevel, LogLine, LogStream, Origin, OriginKind, Outcome,
     OutcomeRecord, Play, PlaySid, PlayStatus, Raised, RequestKind, ResumeId, ResumeRequest,
-    Retention, Span, SpanId, SpanKind, SpanStatus, Starter, StepKey, Timestamp, VersionSid,
+    Retention, Span, SpanId, SpanKind, SpanStatus, Starter, StepKey, Timestamp, Usage, VersionSid,
     Workflow, WorkflowSid, WorkflowVersion,
 };
 
@@ -44,7 +44,7 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
             Timestamp, PlaySid, LaunchNumber, WorkflowSid, VersionSid, SpanId, StepKey, ResumeId),
         section!("Workflows":
             Workflow, WorkflowVersion, Bundle, FlowSignature, FlowField, FieldType, Retention),
-        section!("Plays": Play, PlayStatus, Failure, FailureKind, LeftOver, Origin, OriginKind, Starter),
+        section!("Plays": Play, PlayStatus, Failure, FailureKind, LeftOver, Origin, OriginKind, Starter, Usage, Budget),
         section!("Pauses and their answers": ResumeRequest, RequestKind, Answerer),
         section!("Steps": Outcome, Raised, OutcomeRecord),
         section!("Spans and log lines":

@@ -29,6 +29,7 @@ fn order(args: &args::Run) -> Result<PlayStart, RpcError> {
         name: args.name.clone(),
         prefill_resumes: prefills(args.prefill_file.as_deref(), &args.prefill)?,
         prefill_only: args.prefill_only,
+        budget: args.budget.budget(),
         timeout_ms: args
             .timeout
             .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),

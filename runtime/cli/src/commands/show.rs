@@ -135,6 +135,7 @@ fn header(play: &Play, workflow: &str, paint: Paint) -> Vec<String> {
         ("deadline", deadline.unwrap_or_default()),
         ("ended", ended.unwrap_or_default()),
         ("input", visible(play.input_data.text())),
+        ("spent", spent(play)),
         ("tags", tags.collect::<Vec<_>>().join(" ")),
         ("by", play.started_by.as_ref().map(starter).unwrap_or_default()),
         ("origin", origin.unwrap_or_default()),
@@ -143,6 +144,23 @@ fn header(play: &Play, workflow: &str, paint: Paint) -> Vec<String> {
     let told = fields.into_iter().filter(|(_, value)| !value.is_empty());
     let lines = told.map(|(name, value)| format!("{} {value}", paint.dim(&format!("{name:<9}"))));
     std::iter::once(title).chain(lines).collect()
+}
+
+/// `$0.42 of $1, 1200 of 5000 tokens`; nothing where nothing was spent.
+fn spent(play: &Play) -> String {
+    let budget = play.budget.unwrap_or_default();
+    let of = |bound: Option<String>| bound.map_or(String::new(), |bound| format!(" of {bound}"));
+    let tokens = play.total_input_tokens.saturating_add(play.total_output_tokens);
+    let usd =
+        format!("${}{}", play.total_cost_usd, of(budget.cost_usd.map(|usd| format!("${usd}"))));
+    let used = format!("{tokens}{} tokens", of(budget.tokens.map(|tokens| tokens.to_string())));
+    let has_usd = play.total_cost_usd > 0.0 || budget.cost_usd.is_some();
+    let has_tokens = tokens > 0 || budget.tokens.is_some();
+    [(has_usd, usd), (has_tokens, used)]
+        .into_iter()
+        .filter_map(|(is_told, words)| is_told.then_some(words))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// As `plays --started-by` takes it.

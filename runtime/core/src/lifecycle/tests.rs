@@ -5,11 +5,12 @@
 mod properties;
 
 use hero_schema::{
-    FailureKind, PlaySid, Raised, RequestKind, ResumeId, SpanId, VersionSid, WorkflowSid,
+    Budget, FailureKind, PlaySid, Raised, RequestKind, ResumeId, SpanId, Usage, VersionSid,
+    WorkflowSid,
 };
 
 use super::*;
-use crate::Cost;
+use crate::Spent;
 
 const NOW: Timestamp = Timestamp(1_000);
 
@@ -235,7 +236,7 @@ fn the_first_launch_starts_the_clock_and_later_ones_leave_it() {
 }
 
 /// The rows of the first table.
-const EVENTS: [&str; 25] = [
+const EVENTS: [&str; 28] = [
     "launch due",
     "asked",
     "asked, stale launch",
@@ -259,6 +260,9 @@ const EVENTS: [&str; 25] = [
     "deadline set, known",
     "tagged",
     "tagged, known",
+    "spent, within its budget",
+    "spent, beyond its budget",
+    "spent, stale launch",
     "deadline passed",
     "cancel requested",
 ];
@@ -324,6 +328,13 @@ fn situation(status: PlayStatus, name: &str) -> (PlayRecord, Event) {
                 play.tags.clone_from(&tags);
             }
             Event::Tagged { launch: current, tags }
+        }
+        "spent, within its budget" | "spent, beyond its budget" | "spent, stale launch" => {
+            play.budget = Some(Budget { cost_usd: None, tokens: Some(10) });
+            play.spent_before.input_tokens = 6;
+            let output_tokens = if name == "spent, beyond its budget" { 5 } else { 4 };
+            let launch = if name == "spent, stale launch" { OLDER } else { current };
+            Event::Spent { launch, total: Usage { output_tokens, ..Usage::default() } }
         }
         "prefilled" => Event::Prefilled { entries: BTreeMap::from([("app*".into(), json("7"))]) },
         "launch ended" => ended(Exit::Code(exit::SUCCESS), result("returned")),
@@ -413,15 +424,34 @@ fn raised() -> Raised {
 }
 
 #[test]
-fn money_spent_in_steps_adds_up_and_money_spent_around_them_counts_once() {
-    let cost = Cost { of_steps_usd: 0.5, of_the_rest_usd: 0.25 };
+fn what_is_spent_in_vain_adds_up_and_what_is_spent_around_steps_counts_once() {
+    let usd = |cost_usd| Usage { cost_usd, ..Usage::default() };
+    let spent = |of_outcomes| Spent { of_outcomes, in_vain: usd(0.5), of_the_rest: usd(0.25) };
     let mut play = play(PlayStatus::Running);
-    for total_usd in [0.75, 1.25] {
-        let end = LaunchEnd { exit: Exit::Signal(9, "SIGKILL".into()), cost, ..launch_end() };
+    // Of a time when outcomes did not tell it.
+    play.cost_of_steps_usd = 8.0;
+    let told = [Some(usd(1.0)), Some(usd(3.0)), None];
+    for (of_outcomes, total_usd) in told.into_iter().zip([9.75, 12.25, 12.75]) {
+        let exit = Exit::Signal(9, "SIGKILL".into());
+        let end = LaunchEnd { exit, spent: spent(of_outcomes), ..launch_end() };
         let event = Event::LaunchEnded { launch: play.launch, end };
         play = after(&play, event);
         assert_eq!(play.total_cost_usd, total_usd);
     }
+}
+
+#[test]
+fn a_play_that_has_spent_too_much_names_its_budget_and_the_sum() {
+    let mut play = play(PlayStatus::Running);
+    play.budget = Some(Budget { cost_usd: Some(0.3), tokens: Some(100) });
+    play.spent_before.cost_usd = 0.2;
+    let total = Usage { cost_usd: 0.2, input_tokens: 90, output_tokens: 20 };
+    let failed = after(&play, Event::Spent { launch: play.launch, total });
+    let failure = failed.failure.as_ref().expect("it failed");
+    assert_eq!(failure.kind, FailureKind::BudgetExceeded);
+    let told = ["$0.3", "$0.4", "100 tokens", "110"];
+    assert!(told.iter().all(|part| failure.message.contains(part)), "{}", failure.message);
+    assert_eq!((failed.total_cost_usd, failed.total_input_tokens), (0.2, 90));
 }
 
 fn launch_end() -> LaunchEnd {
@@ -433,7 +463,7 @@ fn launch_end() -> LaunchEnd {
         left_over: Vec::new(),
         open_span: Some(SpanId::new("open")),
         last_words: String::new(),
-        cost: Cost::default(),
+        spent: Spent::default(),
     }
 }
 

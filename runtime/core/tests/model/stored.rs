@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hero_core::{Cost, Decision, Effect, Event, LaunchEnd, Refusal, Transition};
+use hero_core::{Decision, Effect, Event, LaunchEnd, Refusal, Spent, Transition};
 use hero_schema::frame::FlowResult;
 use hero_schema::{
     Answer, Answerer, Json, LaunchNumber, Outcome, PlayRecord, PlaySid, Raised, RequestKind,
@@ -210,7 +210,7 @@ fn launch_end(exit: Exit, reported: Reported, progress: bool, timed_out: bool) -
         left_over: Vec::new(),
         open_span: None,
         last_words: String::new(),
-        cost: Cost::default(),
+        spent: Spent::default(),
     }
 }
 

@@ -17,5 +17,9 @@ pub(crate) async fn run(service: &Service, params: PlayGet) -> Result<Play, RpcE
 pub(crate) async fn play(service: &Service, sid: &PlaySid) -> Result<Play, RpcError> {
     let record = service.record(sid).await?;
     let requests = service.store.requests(sid).await.map_err(errors::of_store)?;
+    let mut record = record;
+    // What a launch that still runs, or was ended from outside, has spent in steps.
+    let of_outcomes = service.store.spent(sid).await.map_err(errors::of_store)?;
+    record.set_total(record.total().max(record.spent_in_steps(of_outcomes)));
     Ok(Play::new(record, requests))
 }

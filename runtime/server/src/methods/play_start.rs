@@ -7,8 +7,8 @@ use hero_rpc::server::Caller;
 use hero_schema::name::{KEY_CHARS_MAX, NAME_CHARS_MAX, is_key};
 use hero_schema::rpc::PlayStart;
 use hero_schema::{
-    ErrorKind, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, StartKey, Starter,
-    WorkflowSid,
+    Budget, ErrorKind, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, StartKey,
+    Starter, WorkflowSid,
 };
 use hero_supervisor::{NewPlay, VersionChoice};
 
@@ -108,6 +108,7 @@ async fn start_new(
         check_play_name(name)?;
     }
     check_prefill(params.prefill_resumes.keys())?;
+    check_budget(params.budget)?;
     check_working_dir(params.working_dir.as_deref())?;
     let code = code_of(service, &params).await?;
     let input = params.input_data.unwrap_or_else(Json::empty_object);
@@ -122,6 +123,7 @@ async fn start_new(
         prefill_only: params.prefill_only,
         python: params.python,
         working_dir: params.working_dir,
+        budget: params.budget,
         timeout: params.timeout_ms.map(Duration::from_millis),
         start_key,
     };
@@ -187,6 +189,15 @@ pub(crate) fn check_prefill<'a>(
         }
     }
     Ok(())
+}
+
+/// Refuses a budget that bounds nothing, or by no amount.
+pub(crate) fn check_budget(budget: Option<Budget>) -> Result<(), RpcError> {
+    if budget.is_none_or(|budget| budget.is_sound()) {
+        return Ok(());
+    }
+    Err(RpcError::new(ErrorKind::InvalidParams, "that is no budget")
+        .hint("give `cost_usd`, a number from 0 on, or `tokens`, a whole number, or both"))
 }
 
 fn check_working_dir(dir: Option<&str>) -> Result<(), RpcError> {

@@ -50,6 +50,8 @@ pub(crate) fn outcome(key: &str, text: &str) -> OutcomeRecord {
         seq: 7,
         compensable: false,
         plan: false,
+        place: None,
+        usage: Default::default(),
         outcome: Outcome::Returned(Json::of(&text).expect("text has a JSON form")),
     }
 }
