@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Json, PlaySid, StepKey};
+use crate::{Json, PlaySid, StepKey, VersionSid};
 
 /// The version of the child contract; a `hello` with another one is refused.
 pub const PROTOCOL: u32 = 1;
@@ -23,6 +23,10 @@ pub struct LaunchOrder {
     pub inputs: Json,
     /// The play whose idempotency keys count: this one, or the one that it retries.
     pub idempotency_sid: PlaySid,
+    /// The version that the bundle is of, where the step keys begin with another one: see
+    /// [`crate::PlayRecord::key_version_sid`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_sid: Option<VersionSid>,
     /// Completed steps that have an undo, in the order they completed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compensations: Vec<Compensable>,

@@ -94,6 +94,10 @@ error_kinds! {
     SpanNotFound = -32023 "span_not_found",
     /// The idempotency key has started a play with other inputs, which stands.
     IdempotencyConflict = -32024 "idempotency_conflict",
+    /// The workflow has no such version.
+    VersionNotFound = -32030 "version_not_found",
+    /// Something else needs the workflow, such as a schedule.
+    WorkflowInUse = -32031 "workflow_in_use",
     /// The URL of a callback was never given out, or names a play that is gone.
     CallbackNotFound = -32040 "callback_not_found",
 }

@@ -46,4 +46,7 @@ pub use starter::Starter;
 pub use step::{Outcome, OutcomeRecord, Raised};
 pub use time::Timestamp;
 pub use usage::{Budget, Usage};
-pub use workflow::{Bundle, FieldType, FlowField, FlowSignature, Workflow, WorkflowVersion};
+pub use workflow::{
+    Bundle, FieldType, FlowField, FlowSignature, NumberedVersion, Workflow, WorkflowChange,
+    WorkflowChangeKind, WorkflowVersion,
+};

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::present;
 use crate::{
-    Budget, Json, LaunchNumber, PlaySid, Raised, ResumeId, ResumeRequest, SpanId, Starter,
-    Timestamp, Usage, VersionSid, WorkflowSid,
+    Budget, Json, LaunchNumber, NumberedVersion, PlaySid, Raised, ResumeId, ResumeRequest, SpanId,
+    Starter, Timestamp, Usage, VersionSid, WorkflowSid,
 };
 
 /// Where a play is in its life.
@@ -137,6 +137,10 @@ pub struct PlayRecord {
     pub workflow_sid: Option<WorkflowSid>,
     /// The version it is pinned to.
     pub version_sid: VersionSid,
+    /// The first part of its step keys and resume ids, where that is not the version it is pinned to:
+    /// what was carried over keeps its keys, and so does what joins it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_version_sid: Option<VersionSid>,
     /// Where it is in its life.
     pub status: PlayStatus,
     /// The arguments of the flow, a JSON object.
@@ -221,6 +225,11 @@ pub struct PlayRecord {
 }
 
 impl PlayRecord {
+    /// The first part of its step keys and resume ids.
+    pub fn key_version(&self) -> &VersionSid {
+        self.key_version_sid.as_ref().unwrap_or(&self.version_sid)
+    }
+
     /// A play as it is accepted: no launch yet, nothing asked, nothing spent.
     pub fn new(sid: PlaySid, version_sid: VersionSid, input: Json, created_at: Timestamp) -> Self {
         Self {
@@ -229,6 +238,7 @@ impl PlayRecord {
             name: String::new(),
             workflow_sid: None,
             version_sid,
+            key_version_sid: None,
             status: PlayStatus::Pending,
             input,
             output: None,
@@ -324,6 +334,8 @@ pub enum OriginKind {
     Restart,
     /// With what stood before one of its spans.
     Fork,
+    /// On another version, with what is unchanged there.
+    CarryOver,
 }
 
 /// A remembered step that a launch did not ask for: its code took another path.
@@ -348,6 +360,14 @@ pub struct Play {
     pub workflow_sid: Option<WorkflowSid>,
     /// The version it is pinned to.
     pub workflow_version_sid: VersionSid,
+    /// The number of that version in its workflow; only from methods that give one play, and None
+    /// where the workflow does not have it any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_version: Option<u32>,
+    /// The version that is current in its workflow where that is another one: the workflow has moved
+    /// on, and `play_move` says what can be done. Only from methods that give one play.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<NumberedVersion>,
     /// Where it is in its life.
     pub status: PlayStatus,
     /// The arguments of the flow, a JSON object.
@@ -425,6 +445,8 @@ impl Play {
             name: record.name,
             workflow_sid: record.workflow_sid,
             workflow_version_sid: record.version_sid,
+            workflow_version: None,
+            moved_to: None,
             status: record.status,
             input_data: record.input,
             output_data: record.output,

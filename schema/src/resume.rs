@@ -69,6 +69,9 @@ pub struct ResumeRequest {
     pub is_ahead: bool,
     /// The answer, once there is one.
     pub answer: Option<Answer>,
+    /// Whether question and answer were carried over from a play of another version. The answer counts
+    /// once the same is asked here; otherwise it is asked anew.
+    pub is_carried: bool,
 }
 
 impl ResumeRequest {
@@ -185,6 +188,10 @@ struct FlatRequest {
     /// Who gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resumed_by: Option<Answerer>,
+    /// Whether question and answer were carried over from a play of another version. The answer counts
+    /// once the same is asked here; otherwise it is asked anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_carried: bool,
 }
 
 impl From<FlatRequest> for ResumeRequest {
@@ -212,6 +219,7 @@ impl From<FlatRequest> for ResumeRequest {
             url: flat.url,
             is_ahead: flat.is_ahead,
             answer,
+            is_carried: flat.is_carried,
         }
     }
 }
@@ -243,6 +251,7 @@ impl From<ResumeRequest> for FlatRequest {
             raised,
             resumed_at,
             resumed_by,
+            is_carried: request.is_carried,
         }
     }
 }
@@ -276,6 +285,7 @@ mod tests {
             url: None,
             is_ahead: false,
             answer: None,
+            is_carried: false,
         }
     }
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::canonical::canonical_json;
 use crate::step::sha1_hex;
 use crate::{
-    Budget, Json, LogLevel, LogLine, PlaySid, PlayStatus, ResumeId, ResumeRequest, Span, SpanId,
-    Timestamp, VersionSid, Workflow, WorkflowVersion,
+    Budget, Json, LogLevel, LogLine, NumberedVersion, PlaySid, PlayStatus, ResumeId, ResumeRequest,
+    Span, SpanId, Timestamp, VersionSid, Workflow, WorkflowChange, WorkflowVersion,
 };
 #[cfg(feature = "describe")]
 use crate::{Play, Retention};
@@ -56,9 +56,14 @@ macro_rules! methods {
 methods! {
     workflow_save(WorkflowSave) -> Workflow,
         "Bundles a file and stores it as the current version of a workflow; the same content is a no-op.";
-    workflow_get(WorkflowGet) -> WorkflowDetail, "A workflow with its current version.";
+    workflow_check(WorkflowCheck) -> Checked, "What in a file will not be the same, or will happen again, in every launch; stores nothing.";
+    workflow_get(WorkflowGet) -> WorkflowDetail, "A workflow with its current version, or another one, its source, and how that differs from another version.";
     workflow_list(WorkflowList) -> WorkflowPage, "The workflows by name.";
     workflow_retention(WorkflowRetention) -> Retention, "Sets for how long the plays of a workflow are kept, or tells it.";
+    workflow_versions(WorkflowVersions) -> VersionPage, "The versions of a workflow, newest first.";
+    workflow_history(WorkflowVersions) -> WorkflowHistory, "Which version of a workflow became current when and how, latest first.";
+    workflow_rollback(WorkflowRollback) -> Workflow, "Makes an older version of a workflow the current one.";
+    workflow_delete(WorkflowDelete) -> Deleted, "Removes a workflow; its plays stay, and go on.";
     play_start(PlayStart) -> Play, "Starts a play of a workflow or a file; it is stored before this returns.";
     play_run_async(PlayStart) -> PlaySid, "As play_start, and returns only the sid.";
     play_get(PlayGet) -> Play, "A play with its requests.";
@@ -71,6 +76,7 @@ methods! {
     play_cancel(PlayGet) -> Play, "Ends a play from outside, and the plays that it spawned.";
     play_retry(PlayRetry) -> Play, "Starts a play anew that did not succeed: with its outcomes and answers, without the failures it remembers.";
     play_restart(PlayGet) -> Play, "Starts a play anew with its inputs and nothing else.";
+    play_move(PlayMove) -> Moved, "What becomes of a play whose workflow has another version, or, in a dry run, what would.";
     play_fork(PlayFork) -> Play, "Starts a play anew with what stood before one of its spans, and perhaps other answers and outputs.";
     play_delete(PlayGet) -> Deleted, "Removes all that is stored of a play that has ended.";
     play_logs(PlayLogs) -> LogPage, "The log lines of a play, oldest first.";
@@ -102,13 +108,59 @@ pub struct WorkflowSave {
     pub python: Option<String>,
 }
 
+/// Parameters of `workflow_check`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowCheck {
+    /// The absolute path of the file with the flow, on the server's machine.
+    pub file: String,
+    /// Which flow of the file; None where there is one root flow.
+    #[serde(default)]
+    pub flow: Option<String>,
+    /// The interpreter that reads it; None takes the server's.
+    #[serde(default)]
+    pub python: Option<String>,
+}
+
+/// Result of `workflow_check`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Checked {
+    /// What was found, by file and line. It is read off the text: a finding may be mistaken, and none is
+    /// no proof.
+    pub findings: Vec<Finding>,
+}
+
+/// A place in a file with flows that may not do what its author expects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Finding {
+    /// The file, relative to the directory of the file that was named.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: u32,
+    /// The column, counted from 1 in bytes.
+    pub column: u32,
+    /// `time`, `sleep`, `random`, `mutable_default` or `side_effect`; there may be further ones.
+    pub kind: String,
+    /// What it is.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
 /// Parameters of `workflow_get`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WorkflowGet {
-    /// Its sid or its name.
+    /// Its sid or its name, with a version behind an `@` where it is not to be the current one: its
+    /// number, its sid, or the beginning of that, of 7 digits at least.
     pub workflow: String,
+    /// A version of it, written likewise: the result says how to come from that one to the one shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff_from: Option<String>,
 }
 
 /// Result of `workflow_get`.
@@ -117,8 +169,73 @@ pub struct WorkflowGet {
 pub struct WorkflowDetail {
     /// The workflow.
     pub workflow: Workflow,
-    /// Its current version, with the source.
+    /// The number of the version that is shown.
+    #[serde(default)]
+    pub number: u32,
+    /// The version, with the source.
     pub version: WorkflowVersion,
+    /// A unified diff of all files that differ; None where none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+}
+
+/// Parameters of `workflow_versions` and `workflow_history`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowVersions {
+    /// Its sid or its name.
+    pub workflow: String,
+    /// Where the page before this one ended.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// At most so many; None takes [`PAGE_LIMIT_MAX`].
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// Result of `workflow_versions`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct VersionPage {
+    /// The number of the version that new plays take.
+    pub current: u32,
+    /// The versions.
+    pub items: Vec<NumberedVersion>,
+    /// Hand this back for the next page; None at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// Result of `workflow_history`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct WorkflowHistory {
+    /// The changes.
+    pub items: Vec<WorkflowChange>,
+    /// Hand this back for the next page; None at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// Parameters of `workflow_rollback`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowRollback {
+    /// Its sid or its name.
+    pub workflow: String,
+    /// The version that is to be current: its number, its sid, or the beginning of that. None takes
+    /// the one that was current before the one that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// Parameters of `workflow_delete`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowDelete {
+    /// Its sid or its name.
+    pub workflow: String,
 }
 
 /// Parameters of `workflow_list`.
@@ -174,7 +291,8 @@ pub struct Keep {
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlayStart {
-    /// A saved workflow, by its sid or its name; exactly one of this and `file`.
+    /// A saved workflow, by its sid or its name, as it is current or with a version behind an `@`, as
+    /// in `workflow_get`; exactly one of this and `file`.
     #[serde(default)]
     pub workflow_sid: Option<String>,
     /// A file to run directly, by its absolute path on the server's machine.
@@ -268,6 +386,80 @@ pub struct PlayRetry {
     pub budget: Option<Budget>,
 }
 
+/// Parameters of `play_move`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PlayMove {
+    /// The play.
+    pub play_sid: PlaySid,
+    /// What is to become of it.
+    pub choice: MoveChoice,
+    /// For `restart` and `carry_over`: the version of its workflow to go to, as a number, a sid or the
+    /// beginning of that. None takes the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// For `carry_over`: the names of steps that run again although they are unchanged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rerun: Vec<String>,
+    /// Whether nothing is to be done, and only said what would be.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What may become of a play whose workflow has another version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MoveChoice {
+    /// It goes on on its own version, which it does if nothing is done.
+    Continue,
+    /// A play of the other version starts with its inputs, and nothing else of it.
+    Restart,
+    /// Its own version becomes the current one of the workflow again; the play goes on.
+    RollBack,
+    /// A play of the other version starts with what of this one is unchanged.
+    CarryOver,
+}
+
+/// Result of `play_move`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Moved {
+    /// What was chosen.
+    pub choice: MoveChoice,
+    /// Whether nothing was done.
+    pub dry_run: bool,
+    /// The number of the version that the play is of; None where its workflow does not have it.
+    pub from_version: Option<u32>,
+    /// The number of the version that it goes to, or stays on.
+    pub to_version: Option<u32>,
+    /// What is not run again.
+    pub kept: Vec<MovedStep>,
+    /// What runs again should the flow come to it.
+    pub rerun: Vec<MovedStep>,
+    /// What no code of the other version stands for any more.
+    pub orphaned: Vec<MovedStep>,
+    /// The play that goes on: a new one for `restart` and `carry_over`. None in a dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub play: Option<crate::Play>,
+}
+
+/// A step or an answer of a play that may move.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct MovedStep {
+    /// The name of the step, or of the question.
+    pub name: String,
+    /// The path of the call in which it stands; None for a question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_path: Option<String>,
+    /// The span that ran it, or in which it was asked.
+    pub span_id: SpanId,
+    /// Why it is on this list, for people.
+    pub why: String,
+}
+
 /// Parameters of `play_fork`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
@@ -322,7 +514,7 @@ pub struct PlayList {
     /// Only plays that this one spawned.
     #[serde(default)]
     pub parent: Option<PlaySid>,
-    /// Only plays that were started so: `rpc`, `schedule`, `parent`, `retry`, `restart` or `fork`,
+    /// Only plays that were started so: `rpc`, `schedule`, `parent`, `retry`, `restart`, `move` or `fork`,
     /// perhaps with `:` and the user id, schedule or play.
     #[serde(default)]
     pub started_by: Option<String>,

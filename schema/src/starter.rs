@@ -35,6 +35,11 @@ pub enum Starter {
         /// The user id of the process that asked.
         uid: u32,
     },
+    /// `play_move`.
+    Move {
+        /// The user id of the process that asked.
+        uid: u32,
+    },
     /// `play_fork`.
     Fork {
         /// The user id of the process that asked.
@@ -44,7 +49,7 @@ pub enum Starter {
 
 impl Starter {
     /// The words that plays can be looked for by.
-    pub const WORDS: [&str; 6] = ["rpc", "schedule", "parent", "retry", "restart", "fork"];
+    pub const WORDS: [&str; 7] = ["rpc", "schedule", "parent", "retry", "restart", "move", "fork"];
 
     /// The way, in one word.
     pub fn word(&self) -> &'static str {
@@ -54,6 +59,7 @@ impl Starter {
             Self::Parent { .. } => "parent",
             Self::Retry { .. } => "retry",
             Self::Restart { .. } => "restart",
+            Self::Move { .. } => "move",
             Self::Fork { .. } => "fork",
         }
     }
@@ -64,6 +70,7 @@ impl Starter {
             Self::Rpc { uid }
             | Self::Retry { uid }
             | Self::Restart { uid }
+            | Self::Move { uid }
             | Self::Fork { uid } => uid.to_string(),
             Self::Schedule { schedule } => schedule.clone(),
             Self::Parent { play_sid } => play_sid.to_string(),

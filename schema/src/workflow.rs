@@ -122,6 +122,54 @@ pub struct Workflow {
     pub outputs: Vec<FlowField>,
     /// When it was first saved.
     pub created_at: Timestamp,
-    /// When its current version was saved.
+    /// When another version last became current.
     pub updated_at: Timestamp,
+    /// Counts how often a version became current: a write names the revision it was decided on, and a
+    /// store refuses it when another came first.
+    #[serde(default)]
+    pub revision: u64,
+    /// How many versions it has had: the next one gets the number after this.
+    #[serde(default)]
+    pub n_versions: u32,
+}
+
+/// A version among those of its workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct NumberedVersion {
+    /// Its number, counted from 1: content keeps the number that it was first given.
+    pub number: u32,
+    /// Its content.
+    pub sid: VersionSid,
+    /// When it was first saved.
+    pub saved_at: Timestamp,
+}
+
+/// That a version became the current one of its workflow. Kept for as long as the workflow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct WorkflowChange {
+    /// The [`Workflow::revision`] from then on.
+    pub revision: u64,
+    /// The number of the version.
+    pub version: u32,
+    /// The version.
+    pub version_sid: VersionSid,
+    /// What made it the current one.
+    pub how: WorkflowChangeKind,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What makes a version the current one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum WorkflowChangeKind {
+    /// New content was saved.
+    Saved,
+    /// The content of an older version was saved again: no version was made.
+    SavedAgain,
+    /// It was asked for by `workflow_rollback`.
+    RolledBack,
 }

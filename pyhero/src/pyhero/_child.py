@@ -102,6 +102,7 @@ def _make_play(order: Mapping[str, Any], channel: _native.Channel, play_sid: str
     return Play(
         sid=play_sid,
         version=_variable("HERO_WORKFLOW_VERSION_SID"),
+        code_version=order.get("version_sid"),
         workflow=order["flow"],
         launch=launch,
         bundle_dir=bundle_dir,

@@ -32,4 +32,4 @@ def current_play(play: _play.Play) -> CurrentPlay:
     """A picture of the play as it is now."""
     frame = _play.frame_in(play)
     attempt = frame.attempt if frame else None
-    return CurrentPlay(play.sid, play.workflow, play.version, play.launch, play.is_replaying, attempt)
+    return CurrentPlay(play.sid, play.workflow, play.code_version, play.launch, play.is_replaying, attempt)

@@ -182,6 +182,7 @@ class Play:
         *,
         sid: str,
         version: str,
+        code_version: str | None = None,
         workflow: str,
         launch: int,
         bundle_dir: str,
@@ -196,6 +197,7 @@ class Play:
         self.sid = sid
         self.idempotency_sid = idempotency_sid or sid
         self.version = version
+        self.code_version = code_version or version
         self.workflow = workflow
         self.launch = launch
         self.bundle_dir = bundle_dir

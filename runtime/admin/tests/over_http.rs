@@ -199,6 +199,7 @@ fn request() -> ResumeRequest {
         url: None,
         is_ahead: false,
         answer: None,
+        is_carried: false,
     }
 }
 

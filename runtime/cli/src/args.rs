@@ -108,6 +108,8 @@ pub(crate) enum Command {
     Retry(Retry),
     /// Start a play that has ended again, from its inputs
     Restart(Again),
+    /// Decide what becomes of a play whose workflow has another version
+    Move(Move),
     /// Start a play again from one of its steps, perhaps with other answers and outputs
     Fork(Fork),
     /// Remove plays that have ended, with all that is stored of them
@@ -115,6 +117,8 @@ pub(crate) enum Command {
     /// Save flows under a name, and look at them
     #[command(subcommand)]
     Workflow(Workflow),
+    /// Look in a file for what will not be the same, or will happen again, in every launch
+    Check(Check),
     /// Look for what keeps plays from being carried, and for what was lost
     Doctor(Doctor),
     /// Print completions for a shell
@@ -447,11 +451,102 @@ pub(crate) enum Workflow {
         #[arg(long, conflicts_with_all = ["keep_days", "keep_last"])]
         keep_all: bool,
     },
-    /// Show what a workflow takes and gives
+    /// Show what a workflow takes and gives, its source, or what has changed
     Show {
+        /// The name or sid of the workflow, as NAME or NAME@VERSION
+        #[arg(value_name = "NAME[@VERSION]")]
+        name: String,
+        /// Print the files of the version
+        #[arg(long)]
+        source: bool,
+        /// Print how the version differs from this one: a number or a sid
+        #[arg(long, value_name = "VERSION")]
+        diff: Option<String>,
+    },
+    /// List the versions of a workflow
+    Versions {
         /// The name or sid of the workflow
         name: String,
+        /// List which version became current when, and how
+        #[arg(long)]
+        history: bool,
     },
+    /// Make an older version of a workflow the current one
+    #[command(after_help = "\
+New plays take the older version from then on; plays that run or wait stay on their own. The history keeps
+both changes, and the newer version keeps its number.")]
+    Rollback {
+        /// The name or sid of the workflow
+        name: String,
+        /// The number or sid of the version; the one that was current before, where none is given
+        version: Option<String>,
+    },
+    /// Remove a workflow with its history
+    #[command(after_help = "\
+Its plays stay, and those that have not ended go on: the code that they are pinned to is kept.")]
+    Delete {
+        /// The name or sid of the workflow
+        name: String,
+        /// Do not ask first
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Code outside of steps runs in every launch of a play. This reads the file and the modules that it imports,
+and runs nothing of them. Exits 1 where it has found something, 0 where not, 2 where it cannot read the file.")]
+pub(crate) struct Check {
+    /// A file with a flow, as FILE.py or FILE.py:FLOW
+    #[arg(value_name = "FILE.py[:FLOW]")]
+    pub(crate) file: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A play stays on the version that it was started on, whatever is saved later. With --dry-run nothing is
+done, and the steps are listed that would be kept, run again, or have no code any more.
+
+A restart and a carry-over make a new play, which is followed as with `run`. Where the old one still waits
+for an answer it is cancelled in the same moment; while a process of it runs, it cannot be moved.
+
+Examples:
+  hero_logic move 01jq… carry-over --dry-run           what would run again on the current version
+  hero_logic move 01jq… carry-over                     keep what is unchanged, run the rest
+  hero_logic move 01jq… restart --to 3                 begin anew on version 3
+  hero_logic move 01jq… roll-back                      make its version the current one again")]
+pub(crate) struct Move {
+    /// The sid of the play
+    #[arg(value_parser = play_sid)]
+    pub(crate) play: PlaySid,
+    /// What is to become of it
+    pub(crate) how: How,
+    /// The version to go to, by its number or sid; the current one, where none is given
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<String>,
+    /// Run this step again although it is unchanged; may be repeated
+    #[arg(long, value_name = "STEP")]
+    pub(crate) rerun: Vec<String>,
+    /// Only say what would be
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Return once the new play is stored, and print its sid; a server carries it
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+/// What may become of a play.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum How {
+    /// It goes on on its version, as it does by itself
+    Continue,
+    /// A play of the other version starts with its inputs, and nothing else
+    Restart,
+    /// Its version becomes the current one of the workflow again
+    RollBack,
+    /// A play of the other version starts with what is unchanged
+    CarryOver,
 }
 
 /// A command line that was not understood, or one that only asks for help.

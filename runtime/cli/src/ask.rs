@@ -177,6 +177,7 @@ mod tests {
             url: None,
             is_ahead: false,
             answer: None,
+            is_carried: false,
         }
     }
 

@@ -11,6 +11,8 @@ mod launch_end;
 
 pub mod answer;
 pub mod callback;
+pub mod carry_over;
+pub mod library;
 pub mod prefill;
 pub mod replay;
 pub mod rerun;

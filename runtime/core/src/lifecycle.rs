@@ -310,9 +310,17 @@ fn asked_in(
     stored: Option<ResumeRequest>,
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
-    if stored.as_ref().is_some_and(|request| !request.is_open()) {
-        return Ok(change(play, stored, []));
+    if let Some(request) = stored.as_ref().filter(|request| !request.is_open()) {
+        if !request.is_carried {
+            return Ok(change(play, stored, []));
+        }
+        if is_alike(request, &asked) {
+            let confirmed = ResumeRequest { is_carried: false, ..request.clone() };
+            return Ok(change(play, Some(confirmed), []));
+        }
     }
+    // An answer to what is asked otherwise by now is no answer.
+    let stored = stored.filter(ResumeRequest::is_open);
     let is_new = stored.is_none();
     let mut request = stored.unwrap_or(asked);
     request.is_ahead = false;
@@ -370,6 +378,14 @@ fn prefilled(
         resumed_by: Answerer::Prefill { pattern },
     };
     Some(change(play, Some(ResumeRequest { answer: Some(answer), ..request.clone() }), []))
+}
+
+/// Whether whoever answered the one was asked the same as by the other.
+fn is_alike(one: &ResumeRequest, other: &ResumeRequest) -> bool {
+    let asked = |request: &ResumeRequest| {
+        (request.kind, request.name.clone(), request.schema.clone(), request.ui.clone())
+    };
+    asked(one) == asked(other)
 }
 
 fn answered(

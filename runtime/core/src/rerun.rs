@@ -158,6 +158,11 @@ fn has_payload(request: &ResumeRequest) -> bool {
     matches!(outcome, Some(Outcome::Returned(_)))
 }
 
+/// Whether a record is a step of the flow, and no undo and no note.
+pub fn is_step(record: &OutcomeRecord) -> bool {
+    !record.parent_path.contains(UNDO)
+}
+
 /// Whether a path is that of a call or lies within it.
 fn lies_in(path: &str, call: &str) -> bool {
     path.strip_prefix(call).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
@@ -206,6 +211,7 @@ mod tests {
             url: None,
             is_ahead: false,
             answer: outcome.map(answer),
+            is_carried: false,
         }
     }
 

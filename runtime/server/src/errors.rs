@@ -19,6 +19,19 @@ pub(crate) fn of_supervisor(error: hero_supervisor::Error) -> RpcError {
         E::NotACallback { .. } => RpcError::new(ErrorKind::InvalidRequest, text),
         E::NoSuchSpan { play, .. } => RpcError::new(ErrorKind::SpanNotFound, text)
             .hint(format!("`hero_logic show {play} --spans` lists them")),
+        E::NoSuchWorkflow(_) => RpcError::new(ErrorKind::WorkflowNotFound, text).hint(
+            "`hero_logic workflow list` lists them; a file is run by its path, as in `./flow.py`",
+        ),
+        E::NoSuchVersion { workflow, .. } => RpcError::new(ErrorKind::VersionNotFound, text)
+            .hint(format!("`hero_logic workflow versions {workflow}` lists them")),
+        E::StillRuns { .. } => RpcError::new(ErrorKind::IllegalTransition, text)
+            .hint("wait until it waits or has ended, or cancel it"),
+        E::HasParent { parent, .. } => RpcError::new(ErrorKind::IllegalTransition, text)
+            .hint(format!("move play `{parent}`, or cancel this one first")),
+        E::NoWorkflow { .. } => RpcError::new(ErrorKind::WorkflowNotFound, text)
+            .hint("save its file as a workflow, and run that, to have versions"),
+        E::InputsMisfit { .. } => RpcError::new(ErrorKind::InputMismatch, text)
+            .hint("start a play of that version with other inputs"),
         E::NotEnded { .. } => {
             RpcError::new(ErrorKind::IllegalTransition, text).hint("wait for its end, or cancel it")
         }

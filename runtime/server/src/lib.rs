@@ -7,6 +7,7 @@
 //! store, one file a method, and [`errors`] maps every inner error to its outside kind once.
 
 mod errors;
+mod library;
 mod methods;
 mod news;
 mod retention;

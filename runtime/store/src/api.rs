@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use hero_schema::{
-    LaunchNumber, LogLine, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeId, ResumeRequest,
-    Retention, Span, StepKey, Timestamp, Usage, VersionSid, Workflow, WorkflowSid, WorkflowVersion,
+    LaunchNumber, LogLine, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, PlayStatus,
+    ResumeId, ResumeRequest, Retention, Span, StepKey, Timestamp, Usage, VersionSid, Workflow,
+    WorkflowChange, WorkflowSid, WorkflowVersion,
 };
 use tokio::sync::broadcast;
 
@@ -108,6 +109,34 @@ pub trait Store: Send + Sync + 'static {
 
     /// The workflows whose plays are not all kept, by their sids.
     async fn retentions(&self, page: PageQuery) -> Result<Page<Retention>, Error>;
+    /// The version of a workflow that has this number.
+    async fn numbered_version(
+        &self,
+        workflow: &WorkflowSid,
+        number: u32,
+    ) -> Result<Option<NumberedVersion>, Error>;
+
+    /// The versions of a workflow whose sids begin so, at most `limit`.
+    async fn versions_from(
+        &self,
+        workflow: &WorkflowSid,
+        beginning: &str,
+        limit: usize,
+    ) -> Result<Vec<NumberedVersion>, Error>;
+
+    /// The versions of a workflow, the highest number first.
+    async fn numbered_versions(
+        &self,
+        workflow: &WorkflowSid,
+        page: PageQuery,
+    ) -> Result<Page<NumberedVersion>, Error>;
+
+    /// Which version of a workflow became current when, latest first.
+    async fn workflow_changes(
+        &self,
+        workflow: &WorkflowSid,
+        page: PageQuery,
+    ) -> Result<Page<WorkflowChange>, Error>;
 
     /// Tells of every play that something was stored for, from now on. A receiver that falls behind
     /// is told so (`Lagged`) and must look at everything it waits for.
@@ -165,7 +194,8 @@ pub enum Write {
     /// the start key of a stored one is an [`Error::Conflict`]. A key is free again once its play is
     /// removed.
     Play(Box<PlayRecord>),
-    /// A request, new or now answered. A stored answer is never replaced ([`Error::Conflict`]).
+    /// A request, new or now answered. A stored answer is never replaced ([`Error::Conflict`]), unless
+    /// it was only carried over.
     Request(PlaySid, Box<ResumeRequest>),
     /// An outcome; the first one stored under a key stands, a later one is passed over.
     Outcome(PlaySid, Box<OutcomeRecord>),
@@ -175,10 +205,19 @@ pub enum Write {
     Log(PlaySid, LogLine),
     /// A version; one that is there already is passed over.
     Version(Box<WorkflowVersion>),
-    /// A workflow, new or changed. Another one of the same name is an [`Error::Conflict`].
+    /// A workflow: a new one, or the next revision of a stored one. Another one of the same name, and
+    /// any other revision, is an [`Error::Conflict`].
     Workflow(Box<Workflow>),
     /// For how long the plays of a workflow are kept; an unlimited one takes the setting away.
     Retention(Retention),
+    /// That a version has a number in a workflow. Another version under this number, or another number
+    /// of this version, is an [`Error::Conflict`].
+    NumberedVersion(WorkflowSid, NumberedVersion),
+    /// An entry of the history of a workflow; the first one stored for a revision stands.
+    WorkflowChange(WorkflowSid, WorkflowChange),
+    /// Removes a workflow as it was read, with its numbers and its history; changed since, it is an
+    /// [`Error::Conflict`]. One that is not there is passed over. Its versions and its plays stay.
+    RemoveWorkflow(Box<Workflow>),
     /// Removes a play that has ended, with everything stored of it; one that has not is an
     /// [`Error::Conflict`], one that is not there is passed over. What its launches still write is
     /// refused from then on, as by any play that is not there.

@@ -272,7 +272,12 @@ fn play_of(write: &Write) -> Option<&PlaySid> {
         | Write::Span(play, _)
         | Write::Log(play, _)
         | Write::Remove(play) => Some(play),
-        Write::Version(_) | Write::Workflow(_) | Write::Retention(_) => None,
+        Write::Version(_)
+        | Write::Workflow(_)
+        | Write::Retention(_)
+        | Write::NumberedVersion(..)
+        | Write::WorkflowChange(..)
+        | Write::RemoveWorkflow(_) => None,
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use hero_schema::{
-    LogLine, OutcomeRecord, PlayRecord, PlaySid, ResumeId, ResumeRequest, Retention, Span, StepKey,
-    Timestamp, Usage, VersionSid, Workflow, WorkflowSid, WorkflowVersion, tag,
+    LogLine, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, ResumeId, ResumeRequest,
+    Retention, Span, StepKey, Timestamp, Usage, VersionSid, Workflow, WorkflowChange, WorkflowSid,
+    WorkflowVersion, tag,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
@@ -243,6 +244,47 @@ impl<E: Engine> Store for KeyedStore<E> {
 
     async fn retentions(&self, page: PageQuery) -> Result<Page<Retention>, Error> {
         self.records(&keys::retentions(), &page)
+    }
+
+    async fn numbered_version(
+        &self,
+        workflow: &WorkflowSid,
+        number: u32,
+    ) -> Result<Option<NumberedVersion>, Error> {
+        self.read(|engine| get(engine, &keys::numbered_version(workflow, number)))
+    }
+
+    async fn versions_from(
+        &self,
+        workflow: &WorkflowSid,
+        beginning: &str,
+        limit: usize,
+    ) -> Result<Vec<NumberedVersion>, Error> {
+        let prefix = keys::version_numbers_from(workflow, beginning);
+        self.read(|engine| {
+            let mut found = Vec::new();
+            for (key, value) in engine.scan(keys::range(&prefix), limit)? {
+                let number: u32 = record::decode(&key, &value?)?;
+                found.extend(get(engine, &keys::numbered_version(workflow, number))?);
+            }
+            Ok(found)
+        })
+    }
+
+    async fn numbered_versions(
+        &self,
+        workflow: &WorkflowSid,
+        page: PageQuery,
+    ) -> Result<Page<NumberedVersion>, Error> {
+        self.records(&keys::numbered_versions(workflow), &page)
+    }
+
+    async fn workflow_changes(
+        &self,
+        workflow: &WorkflowSid,
+        page: PageQuery,
+    ) -> Result<Page<WorkflowChange>, Error> {
+        self.records(&keys::workflow_changes(workflow), &page)
     }
 
     fn news(&self) -> broadcast::Receiver<PlaySid> {

@@ -18,6 +18,9 @@
 //! | `n` name | the sid of the workflow of this name |
 //! | `g` workflow | for how long its plays are kept |
 //! | `k` start key | the sid of the play that was started with it |
+//! | `m` workflow, number (newest first) | which version of the workflow has this number |
+//! | `i` workflow, version | the number of the version in the workflow |
+//! | `h` workflow, revision (newest first) | that a version became the current one of the workflow |
 //! | `xa`, `xs` status, `xw` workflow, `xc` workflow, status, `xp` parent; created at (newest first), play | nothing: lists of plays |
 //! | `xt` name, text; `xb` way; `xy` way, who; created at (newest first), play | nothing: lists of plays, by tag and by who started them |
 //! | `xe` ended at, play | nothing: the list of plays that have ended |
@@ -44,7 +47,7 @@ pub(crate) const SUMS: &[u8] = b"#";
 
 /// The kinds of records that the sums are taken over: what is not counted anywhere else, and that
 /// something would go wrong without.
-const SUMMED_KINDS: [u8; 7] = *b"knptvwx";
+const SUMMED_KINDS: [u8; 10] = *b"hikmnptvwx";
 
 /// Whether the sums are taken over this key.
 pub(crate) fn is_summed(key: &[u8]) -> bool {
@@ -70,7 +73,7 @@ pub(crate) fn is_of_plays(key: &[u8]) -> bool {
 }
 
 /// All keys that the sums are taken over.
-pub(crate) fn summed() -> [Range<Vec<u8>>; 7] {
+pub(crate) fn summed() -> [Range<Vec<u8>>; 10] {
     SUMMED_KINDS.map(|kind| range(&[kind]))
 }
 
@@ -195,6 +198,40 @@ pub(crate) fn workflow_names() -> Vec<u8> {
     Key::of(b"n").0
 }
 
+/// What the keys of the numbered versions of a workflow begin with.
+pub(crate) fn numbered_versions(workflow: &WorkflowSid) -> Vec<u8> {
+    Key::of(b"m").text(workflow.as_str()).0
+}
+
+pub(crate) fn numbered_version(workflow: &WorkflowSid, number: u32) -> Vec<u8> {
+    Key(numbered_versions(workflow)).bytes(&(!number).to_be_bytes()).0
+}
+
+/// What the keys of the numbers of the versions of a workflow begin with.
+pub(crate) fn version_numbers(workflow: &WorkflowSid) -> Vec<u8> {
+    Key::of(b"i").text(workflow.as_str()).0
+}
+
+pub(crate) fn version_number(workflow: &WorkflowSid, version: &VersionSid) -> Vec<u8> {
+    Key(version_numbers(workflow)).text(version.as_str()).0
+}
+
+/// What the keys of the versions of a workflow begin with whose sids begin so.
+pub(crate) fn version_numbers_from(workflow: &WorkflowSid, beginning: &str) -> Vec<u8> {
+    let mut key = Key(version_numbers(workflow)).text(beginning).0;
+    key.truncate(key.len() - TEXT_END.len());
+    key
+}
+
+/// What the keys of the history of a workflow begin with.
+pub(crate) fn workflow_changes(workflow: &WorkflowSid) -> Vec<u8> {
+    Key::of(b"h").text(workflow.as_str()).0
+}
+
+pub(crate) fn workflow_change(workflow: &WorkflowSid, revision: u64) -> Vec<u8> {
+    Key(workflow_changes(workflow)).bytes(&(!revision).to_be_bytes()).0
+}
+
 /// What the keys of a list of plays begin with.
 pub(crate) enum PlayList<'a> {
     All,
@@ -308,7 +345,7 @@ pub(crate) fn listed_due(suffix: &[u8]) -> Option<Due> {
 }
 
 /// The kinds of records that a play is whole without: spans, log lines, versions and workflows.
-pub(crate) const DISPENSABLE: [&[u8]; 4] = [b"s", b"l", b"v", b"w"];
+pub(crate) const DISPENSABLE: [&[u8]; 7] = [b"s", b"l", b"v", b"w", b"m", b"i", b"h"];
 
 /// The play that a key names: whose record it is, or which play is listed.
 pub(crate) fn play_of(key: &[u8]) -> Option<PlaySid> {
@@ -374,6 +411,9 @@ pub(crate) fn describe(key: &[u8]) -> String {
         b'n' => format!("the name `{}` of a workflow", text()),
         b'g' => format!("the retention of workflow `{}`", text()),
         b'k' => format!("start key `{}`", text()),
+        b'm' => format!("a version of workflow `{}`", text()),
+        b'i' => format!("the number of version `{1}` of workflow `{0}`", text(), text()),
+        b'h' => format!("the history of workflow `{}`", text()),
         _ => "a list".into(),
     }
 }

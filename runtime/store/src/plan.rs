@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use hero_schema::{
-    LaunchNumber, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeRequest, Span, Starter,
-    StepKey, Timestamp, Workflow, WorkflowSid, WorkflowVersion, tag,
+    LaunchNumber, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeRequest,
+    Span, Starter, StepKey, Timestamp, Workflow, WorkflowChange, WorkflowSid, WorkflowVersion, tag,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -279,6 +279,9 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
                 }
                 Ok(())
             }
+            Write::NumberedVersion(workflow, version) => self.number_version(workflow, version),
+            Write::WorkflowChange(workflow, change) => self.note_change(workflow, change),
+            Write::RemoveWorkflow(workflow) => self.remove_workflow(workflow),
             Write::Remove(play) => self.remove_play(play),
         }
     }
@@ -325,7 +328,11 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
         let old = self.read_bytes(&key)?;
         let stored = old.as_deref().map(|bytes| record::decode::<ResumeRequest>(&key, bytes));
         match stored.transpose()? {
-            Some(stored) if stored.answer.is_some() && stored.answer != request.answer => {
+            Some(stored)
+                if stored.answer.is_some()
+                    && !stored.is_carried
+                    && stored.answer != request.answer =>
+            {
                 return Err(conflict(&key));
             }
             Some(stored) => self.remove(request_entries(play, &stored)),
@@ -376,13 +383,7 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
         self.remove(head.entries(play));
         self.remove(head.start_key.as_deref().map(keys::start_key));
         for prefix in keys::parts(play) {
-            let range = keys::range(&prefix);
-            self.remove(self.group.engine.keys(range.clone())?);
-            // What is not stored yet is not stored at all.
-            let pending =
-                [&self.group.changes, &self.changes].map(|changes| changes.range(range.clone()));
-            let keys: Vec<_> = pending.into_iter().flatten().map(|(key, _)| key.clone()).collect();
-            self.remove(keys);
+            self.remove_range(&prefix)?;
         }
         self.known.insert(play.clone(), Known::default());
         Ok(())
@@ -421,10 +422,73 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
         }
         let key = keys::workflow(&workflow.sid);
         if let Some(stored) = self.read::<Workflow>(&key)? {
+            if stored.revision.checked_add(1) != Some(workflow.revision) {
+                return Err(conflict(&key));
+            }
             self.changes.insert(keys::workflow_name(&stored.name), Change::Remove);
         }
         self.put(name, &workflow.sid);
         self.put(key, workflow);
+        Ok(())
+    }
+
+    fn number_version(
+        &mut self,
+        workflow: &WorkflowSid,
+        version: &NumberedVersion,
+    ) -> Result<(), Error> {
+        let key = keys::numbered_version(workflow, version.number);
+        let by_sid = keys::version_number(workflow, &version.sid);
+        let holder = self.read::<NumberedVersion>(&key)?;
+        let number = self.read::<u32>(&by_sid)?;
+        if holder.is_some_and(|holder| holder.sid != version.sid)
+            || number.is_some_and(|number| number != version.number)
+        {
+            return Err(conflict(&key));
+        }
+        self.put(by_sid, &version.number);
+        self.put(key, version);
+        Ok(())
+    }
+
+    fn note_change(
+        &mut self,
+        workflow: &WorkflowSid,
+        change: &WorkflowChange,
+    ) -> Result<(), Error> {
+        let key = keys::workflow_change(workflow, change.revision);
+        if !self.has(&key)? {
+            self.put(key, change);
+        }
+        Ok(())
+    }
+
+    fn remove_workflow(&mut self, workflow: &Workflow) -> Result<(), Error> {
+        let key = keys::workflow(&workflow.sid);
+        let Some(stored) = self.read::<Workflow>(&key)? else { return Ok(()) };
+        if stored.revision != workflow.revision {
+            return Err(conflict(&key));
+        }
+        self.remove([key, keys::workflow_name(&stored.name)]);
+        for prefix in [
+            keys::numbered_versions(&workflow.sid),
+            keys::version_numbers(&workflow.sid),
+            keys::workflow_changes(&workflow.sid),
+        ] {
+            self.remove_range(&prefix)?;
+        }
+        Ok(())
+    }
+
+    /// Removes all whose key begins so, stored or about to be.
+    fn remove_range(&mut self, prefix: &[u8]) -> Result<(), Error> {
+        let range = keys::range(prefix);
+        self.remove(self.group.engine.keys(range.clone())?);
+        // What is not stored yet is not stored at all.
+        let pending =
+            [&self.group.changes, &self.changes].map(|changes| changes.range(range.clone()));
+        let keys: Vec<_> = pending.into_iter().flatten().map(|(key, _)| key.clone()).collect();
+        self.remove(keys);
         Ok(())
     }
 

@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hero_schema::{
-    LaunchNumber, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, RequestKind, ResumeId,
-    ResumeRequest, Retention, SpanStatus, StartKey, Starter, Timestamp, Usage, VersionSid,
-    WorkflowSid,
+    LaunchNumber, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, RequestKind,
+    ResumeId, ResumeRequest, Retention, SpanStatus, StartKey, Starter, Timestamp, Usage,
+    VersionSid, Workflow, WorkflowChange, WorkflowChangeKind, WorkflowSid,
 };
 use hero_store::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, StartedBy, Store, Write};
-use samples::{answered, json, log, outcome, play, request, revised, span, version, workflow};
+use samples::{
+    answered, json, log, numbered, outcome, play, request, revised, span, version, workflow,
+};
 use subject::Subject;
 
 /// Runs each promise against each store.
@@ -64,6 +66,11 @@ promises! {
     a_version_is_never_replaced,
     a_workflow_is_found_by_its_sid_and_by_its_name,
     for_how_long_plays_are_kept_is_told_by_workflow,
+    only_the_next_revision_replaces_a_workflow,
+    a_number_is_of_one_version_and_a_version_has_one_number,
+    the_history_of_a_workflow_is_only_added_to,
+    a_workflow_is_removed_as_it_was_read,
+    an_answer_that_was_carried_over_may_be_asked_for_anew,
     what_was_posted_is_there_with_the_next_commit,
     news_tell_of_every_play_that_was_written,
     values_of_any_size_read_back,
@@ -655,7 +662,7 @@ async fn a_workflow_is_found_by_its_sid_and_by_its_name(mut subject: Subject) {
     }
     let taken = Write::Workflow(Box::new(workflow("4", "c")));
     assert_conflict(subject.try_commit(None, [taken]).await);
-    let renamed = workflow("2", "d");
+    let renamed = Workflow { revision: 2, ..workflow("2", "d") };
     subject.commit([Write::Workflow(Box::new(renamed.clone()))]).await;
     subject.commit([Write::Workflow(Box::new(workflow("4", "c")))]).await;
     let store = subject.store();
@@ -687,6 +694,133 @@ async fn for_how_long_plays_are_kept_is_told_by_workflow(mut subject: Subject) {
     assert_eq!(store.retentions(rest).await.expect("readable").items, [b]);
     subject.commit([Write::Retention(Retention::unlimited(WorkflowSid::new("a")))]).await;
     assert_eq!(subject.store().retention(&WorkflowSid::new("a")).await.expect("readable"), None);
+}
+
+async fn only_the_next_revision_replaces_a_workflow(mut subject: Subject) {
+    let revision = |revision, version| {
+        let workflow = Workflow { revision, version, ..workflow("w", "ship") };
+        [Write::Workflow(Box::new(workflow))]
+    };
+    subject.commit(revision(1, 1)).await;
+    for stale in [1, 3] {
+        assert_conflict(subject.try_commit(None, revision(stale, 9)).await);
+    }
+    subject.commit(revision(2, 2)).await;
+    assert_conflict(subject.try_commit(None, revision(2, 9)).await);
+    let stored = subject.store().workflow("ship").await.expect("readable").expect("there");
+    assert_eq!((stored.revision, stored.version), (2, 2));
+}
+
+async fn a_number_is_of_one_version_and_a_version_has_one_number(mut subject: Subject) {
+    let sid = WorkflowSid::new("w");
+    let write = |version| [Write::NumberedVersion(WorkflowSid::new("w"), version)];
+    for number in [1, 2, 255, 256] {
+        subject.commit(write(numbered(number))).await;
+    }
+    subject.commit(write(numbered(2))).await;
+    assert_conflict(
+        subject.try_commit(None, write(NumberedVersion { number: 3, ..numbered(2) })).await,
+    );
+    assert_conflict(
+        subject.try_commit(None, write(NumberedVersion { number: 2, ..numbered(3) })).await,
+    );
+    let other = WorkflowSid::new("x");
+    subject.commit([Write::NumberedVersion(other.clone(), numbered(7))]).await;
+
+    let store = subject.store();
+    assert_eq!(store.numbered_version(&sid, 2).await.expect("readable"), Some(numbered(2)));
+    assert_eq!(store.numbered_version(&sid, 7).await.expect("readable"), None);
+    let page = PageQuery { cursor: None, limit: 3 };
+    let page = store.numbered_versions(&sid, page).await.expect("readable");
+    assert_eq!(page.items, [numbered(256), numbered(255), numbered(2)]);
+    let rest = PageQuery { cursor: page.next_cursor, limit: 3 };
+    let rest = store.numbered_versions(&sid, rest).await.expect("readable");
+    assert_eq!(rest.items, [numbered(1)]);
+    for (beginning, limit, n_found) in
+        [("", 9, 4), ("02", 9, 2), ("02", 1, 1), ("0001", 9, 1), ("9", 9, 0)]
+    {
+        let found = store.versions_from(&sid, beginning, limit).await.expect("readable");
+        assert_eq!(found.len(), n_found, "{beginning:?}");
+    }
+}
+
+async fn the_history_of_a_workflow_is_only_added_to(mut subject: Subject) {
+    let sid = WorkflowSid::new("w");
+    let change = |revision, how| WorkflowChange {
+        revision,
+        version: 1,
+        version_sid: VersionSid::new("0001"),
+        how,
+        at: Timestamp(5),
+    };
+    let write = |change| [Write::WorkflowChange(WorkflowSid::new("w"), change)];
+    let (first, second) =
+        (change(1, WorkflowChangeKind::Saved), change(2, WorkflowChangeKind::RolledBack));
+    subject.commit(write(first.clone())).await;
+    subject.commit(write(second.clone())).await;
+    subject.commit(write(change(1, WorkflowChangeKind::SavedAgain))).await;
+    let page = subject.store().workflow_changes(&sid, PageQuery::default()).await;
+    assert_eq!(page.expect("readable").items, [second, first]);
+}
+
+async fn a_workflow_is_removed_as_it_was_read(mut subject: Subject) {
+    let (kept, gone) = (workflow("k", "kept"), workflow("g", "gone"));
+    let change = WorkflowChange {
+        revision: 1,
+        version: 1,
+        version_sid: VersionSid::new("0001"),
+        how: WorkflowChangeKind::Saved,
+        at: Timestamp(5),
+    };
+    for workflow in [&kept, &gone] {
+        let sid = &workflow.sid;
+        subject
+            .commit([
+                Write::Version(Box::new(version("0001", "code"))),
+                Write::Workflow(Box::new(workflow.clone())),
+                Write::NumberedVersion(sid.clone(), numbered(1)),
+                Write::WorkflowChange(sid.clone(), change.clone()),
+            ])
+            .await;
+    }
+    let newer = Workflow { revision: 2, ..gone.clone() };
+    subject.commit([Write::Workflow(Box::new(newer.clone()))]).await;
+    assert_conflict(
+        subject.try_commit(None, [Write::RemoveWorkflow(Box::new(gone.clone()))]).await,
+    );
+    // Also what the same batch has just written.
+    let more = Write::NumberedVersion(gone.sid.clone(), numbered(2));
+    subject.commit([more, Write::RemoveWorkflow(Box::new(newer.clone()))]).await;
+    subject.commit([Write::RemoveWorkflow(Box::new(newer))]).await;
+
+    let store = subject.store();
+    for name in ["g", "gone"] {
+        assert_eq!(store.workflow(name).await.expect("readable"), None);
+    }
+    let none = store.numbered_versions(&gone.sid, PageQuery::default()).await.expect("readable");
+    assert_eq!(none.items, []);
+    assert_eq!(store.versions_from(&gone.sid, "", 9).await.expect("readable"), []);
+    let none = store.workflow_changes(&gone.sid, PageQuery::default()).await.expect("readable");
+    assert_eq!(none.items, []);
+    assert_eq!(store.workflow("kept").await.expect("readable"), Some(kept.clone()));
+    assert_eq!(store.versions_from(&kept.sid, "", 9).await.expect("readable"), [numbered(1)]);
+    let code = store.version(&VersionSid::new("0001")).await.expect("readable");
+    assert!(code.is_some(), "plays are pinned to it");
+    subject.commit([Write::Workflow(Box::new(workflow("n", "gone")))]).await;
+}
+
+async fn an_answer_that_was_carried_over_may_be_asked_for_anew(mut subject: Subject) {
+    let sid = PlaySid::new("a");
+    let asked = request("r", 1);
+    let carried = ResumeRequest { is_carried: true, ..answered(&asked, "true") };
+    let write =
+        |request: &ResumeRequest| [Write::Request(PlaySid::new("a"), Box::new(request.clone()))];
+    subject.commit(write(&carried)).await;
+    subject.commit(write(&asked)).await;
+    subject.commit(write(&answered(&asked, "false"))).await;
+    assert_conflict(subject.try_commit(None, write(&carried)).await);
+    let stored = subject.store().requests(&sid).await.expect("readable");
+    assert_eq!(stored, [answered(&asked, "false")]);
 }
 
 async fn what_was_posted_is_there_with_the_next_commit(mut subject: Subject) {

@@ -35,6 +35,19 @@ pub enum Error {
         /// The span.
         span: SpanId,
     },
+    /// There is no such workflow.
+    #[error("there is no workflow `{0}`")]
+    NoSuchWorkflow(String),
+    /// The workflow has no such version, or several that could be meant.
+    #[error("workflow `{workflow}` has {n_found} version `{version}`", n_found = if *is_ambiguous { "more than one" } else { "no" })]
+    NoSuchVersion {
+        /// The workflow, by its name.
+        workflow: String,
+        /// What was asked for.
+        version: String,
+        /// Whether several versions begin so.
+        is_ambiguous: bool,
+    },
     /// Only what has ended can be taken up again or removed.
     #[error("play `{play}` has not ended: it is `{status}`")]
     NotEnded {
@@ -42,6 +55,38 @@ pub enum Error {
         play: PlaySid,
         /// What it is.
         status: PlayStatus,
+    },
+    /// A play cannot be moved while a process of it runs: what that completes meanwhile would be lost.
+    #[error("play `{play}` is `{status}`, and is moved while it waits or once it has ended")]
+    StillRuns {
+        /// The play.
+        play: PlaySid,
+        /// What it is.
+        status: PlayStatus,
+    },
+    /// The play was spawned by another one that waits for it.
+    #[error("play `{play}` was spawned by play `{parent}`, which waits for it")]
+    HasParent {
+        /// The play.
+        play: PlaySid,
+        /// The other one.
+        parent: PlaySid,
+    },
+    /// The play was made of a file: there is no workflow whose versions it could move to.
+    #[error("play `{play}` is of no workflow")]
+    NoWorkflow {
+        /// The play.
+        play: PlaySid,
+    },
+    /// The inputs of the play do not fit the version that it was to go to.
+    #[error("the inputs of play `{play}` do not fit `{flow}`: {misfit}")]
+    InputsMisfit {
+        /// The play.
+        play: PlaySid,
+        /// The flow.
+        flow: String,
+        /// Where they do not.
+        misfit: String,
     },
     /// There is nothing to try again.
     #[error("play `{play}` has succeeded")]

@@ -1,11 +1,15 @@
 //! Reading a file with flows, by the interpreter that would run it.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use hero_schema::rpc::{Checked, Finding};
 use hero_schema::{Bundle, ErrorKind, FlowSignature, exit};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::process::Command;
 
 use crate::supervisor::Shared;
@@ -18,6 +22,11 @@ const INSPECT_TIMEOUT: Duration = Duration::from_secs(30);
 struct Inspected {
     bundle: Bundle,
     signature: FlowSignature,
+}
+
+#[derive(Deserialize)]
+struct Sources {
+    sources: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Deserialize)]
@@ -38,19 +47,48 @@ pub(crate) async fn inspect(
     python: Option<&Path>,
 ) -> Result<(Bundle, FlowSignature), Error> {
     check_readable(file)?;
-    if let Some(name) = flow.filter(|name| name.contains('\0')) {
-        return Err(Error::Inspect {
-            kind: ErrorKind::FlowDefinition,
-            message: format!("there is no flow {name:?} in `{}`", file.display()),
-            hint: None,
-        });
-    }
+    check_flow(file, flow)?;
     let python = interpreter::choose(python, shared.settings.python.as_deref());
-    let mut command = Command::new(&python);
+    let arguments = [Some(file.as_os_str()), flow.map(OsStr::new)];
+    let found: Inspected = ask(shared, &python, arguments.into_iter().flatten()).await?;
+    Ok((found.bundle, found.signature))
+}
+
+/// The functions of a bundle, by the names that steps of them have: the hashes of their sources.
+pub(crate) async fn sources(
+    shared: &Shared,
+    entry: &Path,
+    python: Option<&Path>,
+) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+    let python = interpreter::choose(python, shared.settings.python.as_deref());
+    let found: Sources = ask(shared, &python, [OsStr::new("--sources"), entry.as_os_str()]).await?;
+    Ok(found.sources)
+}
+
+/// What the text of a file tells of it that may surprise its author.
+pub(crate) async fn check(
+    shared: &Shared,
+    file: &Path,
+    flow: Option<&str>,
+    python: Option<&Path>,
+) -> Result<Vec<Finding>, Error> {
+    check_readable(file)?;
+    check_flow(file, flow)?;
+    let python = interpreter::choose(python, shared.settings.python.as_deref());
+    let arguments = [Some(OsStr::new("--check")), Some(file.as_os_str()), flow.map(OsStr::new)];
+    let found: Checked = ask(shared, &python, arguments.into_iter().flatten()).await?;
+    Ok(found.findings)
+}
+
+async fn ask<T: DeserializeOwned>(
+    shared: &Shared,
+    python: &Path,
+    arguments: impl IntoIterator<Item = &OsStr>,
+) -> Result<T, Error> {
+    let mut command = Command::new(python);
     command
         .args(["-m", "pyhero._inspect"])
-        .arg(file)
-        .args(flow)
+        .args(arguments)
         .env_clear()
         .envs(environment::of_interpreters())
         .stdin(Stdio::null())
@@ -61,11 +99,22 @@ pub(crate) async fn inspect(
         .spawner
         .spawn(command, None)
         .await
-        .map_err(|error| unusable(&python, &error.to_string()))?;
+        .map_err(|error| unusable(python, &error.to_string()))?;
     match tokio::time::timeout(INSPECT_TIMEOUT, child.wait_with_output()).await {
-        Ok(Ok(output)) => read(&python, &output),
-        Ok(Err(error)) => Err(unusable(&python, &error.to_string())),
-        Err(_) => Err(unusable(&python, "it did not answer in 30 s")),
+        Ok(Ok(output)) => read(python, &output),
+        Ok(Err(error)) => Err(unusable(python, &error.to_string())),
+        Err(_) => Err(unusable(python, "it did not answer in 30 s")),
+    }
+}
+
+fn check_flow(file: &Path, flow: Option<&str>) -> Result<(), Error> {
+    match flow.filter(|name| name.contains('\0')) {
+        None => Ok(()),
+        Some(name) => Err(Error::Inspect {
+            kind: ErrorKind::FlowDefinition,
+            message: format!("there is no flow {name:?} in `{}`", file.display()),
+            hint: None,
+        }),
     }
 }
 
@@ -82,14 +131,11 @@ fn check_readable(file: &Path) -> Result<(), Error> {
     })
 }
 
-fn read(python: &Path, output: &Output) -> Result<(Bundle, FlowSignature), Error> {
+fn read<T: DeserializeOwned>(python: &Path, output: &Output) -> Result<T, Error> {
     let said =
         |reason: serde_json::Error| unusable(python, &format!("it answered nonsense: {reason}"));
     match output.status.code() {
-        Some(exit::SUCCESS) => {
-            let found: Inspected = serde_json::from_slice(&output.stdout).map_err(said)?;
-            Ok((found.bundle, found.signature))
-        }
+        Some(exit::SUCCESS) => serde_json::from_slice(&output.stdout).map_err(said),
         Some(exit::USAGE) if !output.stdout.is_empty() => {
             let Rejected { error } = serde_json::from_slice(&output.stdout).map_err(said)?;
             let Rejection { message, hint } = error;

@@ -216,7 +216,9 @@ impl<'a> Launch<'a> {
         let shared = &supervisor.shared;
         let version = supervisor.version(&play.version_sid).await?;
         let (memory, compensations) = shared.memories.of(shared.store.as_ref(), &play.sid).await?;
-        let requests = shared.store.requests(&play.sid).await?;
+        let mut requests = shared.store.requests(&play.sid).await?;
+        // What was carried over is an answer only once the same is asked.
+        requests.retain(|request| !request.is_carried);
         let settings = &shared.settings;
         let bundle_dir = bundle::unpack(&settings.bundles_dir, &version)?;
         let dir = shared.launch_dirs.take()?;
@@ -227,6 +229,7 @@ impl<'a> Launch<'a> {
             flow: version.bundle.flow.clone(),
             inputs: play.input.clone(),
             idempotency_sid: play.idempotency_sid.clone().unwrap_or_else(|| play.sid.clone()),
+            version_sid: play.key_version_sid.is_some().then(|| play.version_sid.clone()),
             compensations,
         };
         let bounded_after = match &play.budget {
@@ -452,7 +455,7 @@ impl<'a> Launch<'a> {
         let contract: [(&str, OsString); 6] = [
             (env::PLAY_SID, self.play.sid.as_str().into()),
             (env::LAUNCH, self.play.launch.to_string().into()),
-            (env::WORKFLOW_VERSION_SID, self.play.version_sid.as_str().into()),
+            (env::WORKFLOW_VERSION_SID, self.play.key_version().as_str().into()),
             (env::SPAN_SOCKET, settings.span_socket.clone().into()),
             (env::RPC_SOCKET, settings.rpc_socket.clone().into()),
             (env::INPUT_FILE, self.files.order.clone().into()),

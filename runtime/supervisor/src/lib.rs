@@ -13,12 +13,14 @@ mod decide;
 mod family;
 mod keys;
 mod launch;
+mod moves;
 mod recorder;
 mod rerun;
 mod spawn;
 mod tagging;
 mod timers;
 mod versions;
+mod workflows;
 
 mod bundle;
 mod cause;
@@ -44,5 +46,7 @@ mod error;
 
 pub use callbacks::Posted;
 pub use error::Error;
+pub use moves::{Plan, Target};
 pub use rerun::Fork;
 pub use supervisor::{Answered, NewPlay, Settings, Supervisor, VersionChoice};
+pub use workflows::Resolved;

@@ -644,6 +644,7 @@ impl Supervisor {
             default: pause.default.clone(),
             url,
             is_ahead: false,
+            is_carried: false,
             answer: None,
         })
     }

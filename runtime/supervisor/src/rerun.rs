@@ -1,4 +1,4 @@
-//! Plays that take up an earlier one: retry, restart, fork.
+//! Plays that take up an earlier one on the same version: retry, restart, fork.
 //!
 //! Each is a play of its own. An ended play never changes, and what was done about it can be read
 //! from its successors.
@@ -14,7 +14,7 @@ use hero_schema::{
 use hero_store::{Batch, PageQuery, Write};
 
 use crate::Error;
-use crate::decide::writes_of;
+use crate::decide::{Start, writes_of};
 use crate::spawn::first_launch;
 use crate::supervisor::Supervisor;
 
@@ -69,7 +69,7 @@ impl Supervisor {
     pub async fn restart(&self, play: &PlaySid, uid: u32) -> Result<PlayRecord, Error> {
         let record = self.ended(play).await?;
         let next = successor(self, record, OriginKind::Restart, Starter::Restart { uid });
-        let next = PlayRecord { launch: Default::default(), ..next };
+        let next = PlayRecord { launch: Default::default(), key_version_sid: None, ..next };
         self.start_with(next, Memory::default()).await
     }
 
@@ -119,7 +119,7 @@ impl Supervisor {
         }
     }
 
-    async fn memory(&self, play: &PlaySid) -> Result<Memory, Error> {
+    pub(crate) async fn memory(&self, play: &PlaySid) -> Result<Memory, Error> {
         let store = &self.shared.store;
         let (outcomes, requests) = (store.outcomes(play).await?, store.requests(play).await?);
         Ok(Memory { outcomes, requests })
@@ -144,21 +144,38 @@ impl Supervisor {
         let transition = first_launch(&accepted, accepted.created_at)?;
         let sid = &accepted.sid;
         let mut writes = writes_of(&transition);
-        let outcomes = memory.outcomes.into_iter();
-        // What they spent is the earlier play's.
-        let outcomes = outcomes.map(|record| OutcomeRecord { usage: Usage::default(), ..record });
-        writes.extend(outcomes.map(|record| Write::Outcome(sid.clone(), Box::new(record))));
-        let requests = memory.requests.into_iter().filter(|request| !request.is_open());
-        writes.extend(requests.map(|request| Write::Request(sid.clone(), Box::new(request))));
+        let answered = memory.requests.into_iter().filter(|request| !request.is_open());
+        let memory = Memory { outcomes: memory.outcomes, requests: answered.collect() };
+        writes.extend(writes_of_memory(sid, memory));
         self.shared.store.commit(Batch { fence: None, writes }).await?;
         self.perform(&transition);
         Ok(transition.play)
     }
+
+    /// Stores a play that nothing else is decided with, and launches it.
+    pub(crate) async fn start_beside(&self, start: Start) -> Result<(), Error> {
+        let mut writes = start.writes;
+        writes.extend(start.transition.iter().flat_map(writes_of));
+        self.shared.store.commit(Batch { fence: None, writes }).await?;
+        start.transition.iter().for_each(|transition| self.perform(transition));
+        Ok(())
+    }
+}
+
+/// What stores a memory as that of a play.
+pub(crate) fn writes_of_memory(play: &PlaySid, memory: Memory) -> Vec<Write> {
+    let outcomes = memory.outcomes.into_iter();
+    // What they spent is the earlier play's.
+    let outcomes = outcomes.map(|record| OutcomeRecord { usage: Usage::default(), ..record });
+    let outcomes = outcomes.map(|record| Write::Outcome(play.clone(), Box::new(record)));
+    let requests = memory.requests.into_iter();
+    let requests = requests.map(|request| Write::Request(play.clone(), Box::new(request)));
+    outcomes.chain(requests).collect()
 }
 
 /// A new play that does the same. It counts its launches on from the earlier one, so that the order
 /// in which the steps of both completed can be told.
-fn successor(
+pub(crate) fn successor(
     supervisor: &Supervisor,
     earlier: PlayRecord,
     how: OriginKind,
@@ -169,6 +186,7 @@ fn successor(
     PlayRecord {
         name: earlier.name,
         workflow_sid: earlier.workflow_sid,
+        key_version_sid: earlier.key_version_sid,
         launch: earlier.launch,
         prefill: earlier.prefill,
         prefill_only: earlier.prefill_only,

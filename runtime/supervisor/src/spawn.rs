@@ -83,18 +83,23 @@ impl Supervisor {
             let version = WorkflowVersion { sid, bundle, signature, created_at: store.now() };
             return Ok(Ok(Code { workflow_sid: None, version }));
         }
-        let Some(workflow) = store.workflow(&spawn.target).await? else {
-            let message = format!("there is no flow and no workflow `{}`", spawn.target);
-            return Ok(Err(Raised::by_the_runtime("FlowNotFound", message, &[])));
+        let raised = |message| Ok(Err(Raised::by_the_runtime("FlowNotFound", message, &[])));
+        let found = match self.resolve(&spawn.target).await {
+            Ok(found) => found,
+            Err(Error::NoSuchWorkflow(name)) => {
+                return raised(format!("there is no flow and no workflow `{name}`"));
+            }
+            Err(error @ Error::NoSuchVersion { .. }) => return raised(error.to_string()),
+            Err(error) => return Err(error),
         };
-        let version = self.version(&workflow.current_version_sid).await?;
+        let version = self.version(&found.version.sid).await?;
         let schema = version.signature.input_schema.as_ref();
         if let Err(misfit) = hero_core::answer::check(schema, &spawn.inputs) {
             let message = format!("the inputs do not fit workflow `{}`: {misfit}", spawn.target);
             return Ok(Err(Raised::by_the_runtime("ArgumentError", message, &[])));
         }
         let version = WorkflowVersion::clone(&version);
-        Ok(Ok(Code { workflow_sid: Some(workflow.sid), version }))
+        Ok(Ok(Code { workflow_sid: Some(found.workflow.sid), version }))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use hero_core::{Decision, Event, prefill};
-use hero_schema::rpc::ForkServerState;
+use hero_schema::rpc::{Finding, ForkServerState};
 use hero_schema::{
     Answerer, Budget, Bundle, FlowSignature, Json, LaunchNumber, Outcome, PlayRecord, PlaySid,
     PlayStatus, ResumeId, StartKey, Starter, Timestamp, VersionSid, WorkflowSid, WorkflowVersion,
@@ -235,6 +235,19 @@ impl Supervisor {
         python: Option<&Path>,
     ) -> Result<(Bundle, FlowSignature), Error> {
         inspect::inspect(&self.shared, file, flow, python).await
+    }
+
+    /// Looks in a file with flows for what will not be the same, or will happen again, in every launch.
+    ///
+    /// # Errors
+    /// As [`Supervisor::inspect`].
+    pub async fn check(
+        &self,
+        file: &Path,
+        flow: Option<&str>,
+        python: Option<&Path>,
+    ) -> Result<Vec<Finding>, Error> {
+        inspect::check(&self.shared, file, flow, python).await
     }
 
     /// Stores a new play, with its version where that is new, and launches it.

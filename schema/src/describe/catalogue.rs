@@ -9,16 +9,16 @@ use crate::frame::{
     SpanTag, Spawn, StepDeadline, StepOutput,
 };
 use crate::rpc::{
-    CallbackBody, CallbackNoop, CallbackPosted, Deleted, ForkServerState, InboxItem, InboxPage,
-    Keep, LogPage, PlayPage, PlaySummary, Resumed, SpanPage, Stats, Until, WorkflowDetail,
-    WorkflowPage,
+    CallbackBody, CallbackNoop, CallbackPosted, Checked, Deleted, Finding, ForkServerState,
+    InboxItem, InboxPage, Keep, LogPage, MoveChoice, Moved, MovedStep, PlayPage, PlaySummary,
+    Resumed, SpanPage, Stats, Until, VersionPage, WorkflowDetail, WorkflowHistory, WorkflowPage,
 };
 use crate::{
     Answerer, Budget, Bundle, ErrorKind, Failure, FailureKind, FieldType, FlowField, FlowSignature,
-    LaunchNumber, LeftOver, LogLevel, LogLine, LogStream, Origin, OriginKind, Outcome,
-    OutcomeRecord, Play, PlaySid, PlayStatus, Raised, RequestKind, ResumeId, ResumeRequest,
-    Retention, Span, SpanId, SpanKind, SpanStatus, Starter, StepKey, Timestamp, Usage, VersionSid,
-    Workflow, WorkflowSid, WorkflowVersion,
+    LaunchNumber, LeftOver, LogLevel, LogLine, LogStream, NumberedVersion, Origin, OriginKind,
+    Outcome, OutcomeRecord, Play, PlaySid, PlayStatus, Raised, RequestKind, ResumeId,
+    ResumeRequest, Retention, Span, SpanId, SpanKind, SpanStatus, Starter, StepKey, Timestamp,
+    Usage, VersionSid, Workflow, WorkflowChange, WorkflowChangeKind, WorkflowSid, WorkflowVersion,
 };
 
 /// What a store keeps under an id of its own, and shows whole.
@@ -43,7 +43,8 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
         section!("Times and ids":
             Timestamp, PlaySid, LaunchNumber, WorkflowSid, VersionSid, SpanId, StepKey, ResumeId),
         section!("Workflows":
-            Workflow, WorkflowVersion, Bundle, FlowSignature, FlowField, FieldType, Retention),
+            Workflow, NumberedVersion, WorkflowChange, WorkflowChangeKind, WorkflowVersion, Bundle,
+            FlowSignature, FlowField, FieldType, Retention),
         section!("Plays": Play, PlayStatus, Failure, FailureKind, LeftOver, Origin, OriginKind, Starter, Usage, Budget),
         section!("Pauses and their answers": ResumeRequest, RequestKind, Answerer),
         section!("Steps": Outcome, Raised, OutcomeRecord),
@@ -53,7 +54,8 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
             LaunchOrder, Compensable, Frame, SpanEvent, Hello, SpanStart, SpanEnd, SpanLog, SpanTag, StepOutput,
             StepDeadline, PlayDeadline, Pause, Spawn, FlowResult, Reply),
         section!("RPC: results and errors":
-            WorkflowDetail, WorkflowPage, Keep, PlayPage, PlaySummary, Until, Resumed,
+            WorkflowDetail, WorkflowPage, VersionPage, WorkflowHistory, Checked, Finding, Keep,
+            PlayPage, PlaySummary, Until, Moved, MovedStep, MoveChoice, Resumed,
             CallbackBody, CallbackPosted, CallbackNoop, Deleted, LogPage, SpanPage,
             InboxPage, InboxItem, Stats, ForkServerState, ErrorObject, ErrorData, ErrorKind),
     ]

@@ -1,4 +1,5 @@
-"""Prints `{"bundle": …, "signature": …}` and exits 0, or `{"error": {"message", "hint"}}` and exits 2."""
+"""Prints `{"bundle": …, "signature": …}`, with `--sources` `{"sources": {name: [hash, …]}}`, with `--check`
+`{"findings": […]}`, and exits 0; or `{"error": {"message", "hint"}}` and exits 2."""
 
 from __future__ import annotations
 
@@ -26,13 +27,28 @@ def inspect(path: str, flow: str | None) -> dict[str, Any]:
     }
 
 
+def _finding(arguments: list[str]) -> dict[str, Any]:
+    if arguments[0] == "--sources":
+        from .sources import sources_of
+
+        return {"sources": sources_of(arguments[-1])}
+    if arguments[0] == "--check":
+        from .check import check
+
+        return {"findings": check(arguments[1], arguments[2] if len(arguments) == 3 else None)}
+    return inspect(arguments[0], arguments[1] if len(arguments) == 2 else None)
+
+
 def main(arguments: list[str]) -> int:
     """Inspects the file that is named and prints the finding."""
-    if len(arguments) not in (1, 2):
-        print("usage: python -m pyhero._inspect FILE [FLOW]", file=sys.stderr)
+    if not 1 <= len(arguments) <= 3:
+        print(
+            "usage: python -m pyhero._inspect FILE [FLOW] | --sources FILE | --check FILE [FLOW]",
+            file=sys.stderr,
+        )
         return 2
     try:
-        finding, code = inspect(arguments[0], arguments[1] if len(arguments) == 2 else None), 0
+        finding, code = _finding(arguments), 0
     except Problem as problem:
         finding, code = {"error": {"message": problem.message, "hint": problem.hint}}, 2
     print(json.dumps(finding))

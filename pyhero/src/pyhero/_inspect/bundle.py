@@ -102,6 +102,8 @@ def _local_imports(module: Module, directory: str) -> Iterator[tuple[str, str]]:
         parts = name.split(".")
         for length in range(1, len(parts) + 1):
             prefix = parts[:length]
+            if not all(part.isidentifier() for part in prefix):
+                break  # what a call names may be anything, and must not lead out of the directory
             path = _find(directory, prefix)
             if path:
                 yield ".".join(prefix), path
@@ -119,6 +121,17 @@ def _imported_names(module: Module) -> Iterator[str]:
             yield from (
                 f"{base}.{alias.name}" if base else alias.name for alias in node.names if alias.name != "*"
             )
+        elif isinstance(node, ast.Call):
+            yield from _named_in(node)
+
+
+def _named_in(call: ast.Call) -> Iterator[str]:
+    """The module that `importlib.import_module("…")` or `__import__("…")` names."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    argument = call.args[0] if call.args else None
+    if name in ("import_module", "__import__") and isinstance(argument, ast.Constant):
+        # A relative one says from where in another argument, which is rarely plain text.
+        yield from [argument.value] if isinstance(argument.value, str) else []
 
 
 def _find(directory: str, parts: list[str]) -> str | None:

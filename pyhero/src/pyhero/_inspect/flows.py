@@ -24,9 +24,7 @@ class FlowDefinition:
     @property
     def name(self) -> str:
         """What the flow is called."""
-        given = self.options.get("name")
-        is_text = isinstance(given, ast.Constant) and isinstance(given.value, str)
-        return str(given.value) if is_text and isinstance(given, ast.Constant) else self.function.name
+        return _text(self.options.get("name")) or self.function.name
 
 
 def flows_of(module: Module) -> list[FlowDefinition]:
@@ -44,6 +42,20 @@ def flows_of(module: Module) -> list[FlowDefinition]:
                 )
                 found[function.name] = FlowDefinition(module, function, options)
     return list(found.values())
+
+
+def given_name(function: Function) -> str | None:
+    """What a decorator with a literal `name=` calls a function; None where none does."""
+    for decorator in function.decorator_list:
+        if isinstance(decorator, ast.Call):
+            for keyword in decorator.keywords:
+                if keyword.arg == "name" and _text(keyword.value):
+                    return _text(keyword.value)
+    return None
+
+
+def _text(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def _flow_names(tree: ast.Module) -> set[str]:

@@ -19,7 +19,7 @@ struct Removed {
 pub(crate) async fn run(args: args::Delete, context: Context) -> Result<i32, Stopped> {
     session::with(context, Role::Looks, async |session| {
         let plays = all_of(session, &args.plays).await?;
-        if !args.yes && !is_meant(session, &plays)? {
+        if !args.yes && !is_meant(session, &what(&plays))? {
             session.output().tell("nothing was deleted");
             return Ok(exit::USAGE);
         }
@@ -56,7 +56,20 @@ async fn all_of(session: &mut Session, sids: &[PlaySid]) -> Result<Vec<Play>, Rp
     Ok(plays)
 }
 
-fn is_meant(session: &Session, plays: &[Play]) -> Result<bool, RpcError> {
+fn what(plays: &[Play]) -> String {
+    match plays {
+        [play] => format!(
+            "play {} ({}, {}) with all that is stored of it",
+            play.sid,
+            visible(&play.name),
+            play.status
+        ),
+        _ => format!("{} plays with all that is stored of them", plays.len()),
+    }
+}
+
+/// Asks whether something is to be deleted.
+pub(super) fn is_meant(session: &Session, what: &str) -> Result<bool, RpcError> {
     if !session.output().can_ask {
         return Err(RpcError::new(
             ErrorKind::InvalidParams,
@@ -64,11 +77,7 @@ fn is_meant(session: &Session, plays: &[Play]) -> Result<bool, RpcError> {
         )
         .hint("say --yes to delete without a question"));
     }
-    let what = match plays {
-        [play] => format!("play {} ({}, {})", play.sid, visible(&play.name), play.status),
-        _ => format!("{} plays", plays.len()),
-    };
-    let question = format!("Delete {what} with all that is stored of it? y/N ");
+    let question = format!("Delete {what}? y/N ");
     let typed = Screen::new().read_line(&question).map_err(|error| {
         RpcError::new(ErrorKind::Internal, format!("failed to use the terminal: {error}"))
     })?;

@@ -2,12 +2,14 @@
 
 mod again;
 mod cancel;
+mod check;
 mod completions;
 mod delete;
 mod doctor;
 mod fork;
 mod inbox;
 mod logs;
+mod moves;
 mod plays;
 mod resume;
 mod run;
@@ -69,9 +71,11 @@ async fn dispatch(command: Command, context: Context) -> Result<i32, Stopped> {
         Command::Cancel(args) => cancel::run(args, context).await,
         Command::Retry(args) => again::retry(args, context).await,
         Command::Restart(args) => again::restart(args, context).await,
+        Command::Move(args) => moves::run(args, context).await,
         Command::Fork(args) => fork::run(args, context).await,
         Command::Delete(args) => delete::run(args, context).await,
         Command::Workflow(args) => workflow::run(args, context).await,
+        Command::Check(args) => check::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Completions { shell } => completions::run(shell, &context),
     }

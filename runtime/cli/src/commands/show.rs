@@ -49,6 +49,7 @@ pub(crate) async fn run(args: args::Show, context: Context) -> Result<i32, Stopp
             "left over: remembered, and not asked for again",
             left_over(&play),
         );
+        section(&mut lines, paint, "the workflow has moved on", moved(&play, session.place()));
         section(&mut lines, paint, "output", output(&play));
         section(&mut lines, paint, "error", error(&play));
         session.output().print(&lines.join("\n"))?;
@@ -94,7 +95,7 @@ async fn children(session: &mut Session, spans: &[Span]) -> Result<Vec<String>, 
 /// The name of the workflow; nothing for a file that was run directly.
 async fn workflow_name(session: &mut Session, play: &Play) -> String {
     let Some(sid) = &play.workflow_sid else { return String::new() };
-    let get = WorkflowGet { workflow: sid.to_string() };
+    let get = WorkflowGet { workflow: sid.to_string(), diff_from: None };
     match session.call::<_, WorkflowDetail>("workflow_get", &get).await {
         Ok(detail) => detail.workflow.name,
         // It may have been removed meanwhile; the play still tells its sid.
@@ -114,8 +115,10 @@ fn header(play: &Play, workflow: &str, paint: Paint) -> Vec<String> {
             OriginKind::Retry => "retry",
             OriginKind::Restart => "restart",
             OriginKind::Fork => "fork",
+            OriginKind::CarryOver => "carried over",
         };
-        format!("{how} of {}", origin.play_sid)
+        let of = if origin.how == OriginKind::CarryOver { "from" } else { "of" };
+        format!("{how} {of} {}", origin.play_sid)
     });
     let deadline = play.deadline.map(|at| {
         let left = at.micros_since(now());
@@ -128,7 +131,7 @@ fn header(play: &Play, workflow: &str, paint: Paint) -> Vec<String> {
     let fields = [
         ("play", play.sid.to_string()),
         ("workflow", visible(workflow)),
-        ("version", play.workflow_version_sid.to_string()),
+        ("version", version(play)),
         ("launches", play.launch.to_string()),
         ("created", moment(play.created_at)),
         ("started", play.started_at.map(moment).unwrap_or_default()),
@@ -166,6 +169,29 @@ fn spent(play: &Play) -> String {
 /// As `plays --started-by` takes it.
 fn starter(by: &Starter) -> String {
     format!("{}:{}", by.word(), visible(&by.who()))
+}
+
+/// The version of a play, and whether its workflow has moved on.
+fn version(play: &Play) -> String {
+    let own = match play.workflow_version {
+        Some(number) => format!("{number}, {}", play.workflow_version_sid),
+        None => play.workflow_version_sid.to_string(),
+    };
+    match &play.moved_to {
+        Some(current) => format!("{own}; current is {}", current.number),
+        None => own,
+    }
+}
+
+/// What can be done about a play whose workflow has moved on.
+fn moved(play: &Play, place: &Place) -> Vec<String> {
+    let can_move = !play.status.is_ended() || play.status != hero_schema::PlayStatus::Success;
+    let Some(current) = play.moved_to.as_ref().filter(|_| can_move) else { return Vec::new() };
+    let command = place.command(&format!("move {} carry-over --dry-run", play.sid));
+    vec![format!(
+        "version {} is current, and this play stays on its own: {command}",
+        current.number
+    )]
 }
 
 fn section(lines: &mut Vec<String>, paint: Paint, title: &str, content: Vec<String>) {

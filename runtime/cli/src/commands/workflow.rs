@@ -1,11 +1,14 @@
 //! `hero_logic workflow`
 
 use hero_schema::rpc::{
-    Keep, WorkflowDetail, WorkflowGet, WorkflowList, WorkflowPage, WorkflowRetention, WorkflowSave,
+    Deleted, Keep, VersionPage, WorkflowDelete, WorkflowDetail, WorkflowGet, WorkflowHistory,
+    WorkflowList, WorkflowPage, WorkflowRetention, WorkflowRollback, WorkflowSave,
+    WorkflowVersions,
 };
-use hero_schema::{ErrorKind, FlowField, Retention, RpcError, Workflow, exit};
+use hero_schema::{ErrorKind, FlowField, Retention, RpcError, Workflow, WorkflowChangeKind, exit};
 
 use super::Context;
+use super::delete::is_meant;
 use super::run::{file_and_flow, python_of_this_shell};
 use crate::args;
 use crate::output::{Paint, Stopped};
@@ -25,7 +28,13 @@ pub(crate) async fn run(args: args::Workflow, context: Context) -> Result<i32, S
                 let set = is_set.then_some(Keep { days: keep_days, last: keep_last });
                 retention(session, WorkflowRetention { workflow: name, set }).await?;
             }
-            args::Workflow::Show { name } => show(session, name).await?,
+            args::Workflow::Show { name, source, diff } => {
+                show(session, name, source, diff).await?;
+            }
+            args::Workflow::Versions { name, history: false } => versions(session, name).await?,
+            args::Workflow::Versions { name, history: true } => history(session, name).await?,
+            args::Workflow::Rollback { name, version } => roll_back(session, name, version).await?,
+            args::Workflow::Delete { name, yes } => return delete(session, name, yes).await,
         }
         Ok(exit::SUCCESS)
     })
@@ -33,21 +42,8 @@ pub(crate) async fn run(args: args::Workflow, context: Context) -> Result<i32, S
 }
 
 async fn save(session: &mut Session, target: &str, name: String) -> Result<(), Stopped> {
-    let Some((file, flow)) = file_and_flow(target) else {
-        let message = format!("`{target}` is no path of a Python file");
-        let error = RpcError::new(ErrorKind::FileUnreadable, message);
-        return Err(error.hint("give it as FILE.py or FILE.py:FLOW").into());
-    };
-    let file = std::path::absolute(file).map_err(|error| {
-        let message = format!("failed to find `{}`: {error}", file.display());
-        RpcError::new(ErrorKind::FileUnreadable, message)
-    })?;
-    let save = WorkflowSave {
-        name,
-        file: file.display().to_string(),
-        flow: flow.map(Into::into),
-        python: python_of_this_shell(),
-    };
+    let (file, flow) = absolute_file(target)?;
+    let save = WorkflowSave { name, file, flow, python: python_of_this_shell() };
     let workflow: Workflow = session.call_again("workflow_save", &save).await?;
     let output = session.output();
     if output.is_json {
@@ -57,6 +53,20 @@ async fn save(session: &mut Session, target: &str, name: String) -> Result<(), S
     output
         .tell(&format!("saved {} version {}; run it with: {run}", workflow.name, workflow.version));
     Ok(())
+}
+
+/// The absolute path, and the flow, of `FILE.py` or `FILE.py:FLOW`.
+pub(super) fn absolute_file(target: &str) -> Result<(String, Option<String>), Stopped> {
+    let Some((file, flow)) = file_and_flow(target) else {
+        let message = format!("`{target}` is no path of a Python file");
+        let error = RpcError::new(ErrorKind::FileUnreadable, message);
+        return Err(error.hint("give it as FILE.py or FILE.py:FLOW").into());
+    };
+    let file = std::path::absolute(file).map_err(|error| {
+        let message = format!("failed to find `{}`: {error}", file.display());
+        RpcError::new(ErrorKind::FileUnreadable, message)
+    })?;
+    Ok((file.display().to_string(), flow.map(Into::into)))
 }
 
 async fn list(session: &mut Session) -> Result<(), Stopped> {
@@ -95,31 +105,132 @@ async fn retention(session: &mut Session, wanted: WorkflowRetention) -> Result<(
     output.print(&format!("plays that have ended are kept: {kept}"))
 }
 
-async fn show(session: &mut Session, name: String) -> Result<(), Stopped> {
-    let detail: WorkflowDetail =
-        session.call("workflow_get", &WorkflowGet { workflow: name }).await?;
+async fn show(
+    session: &mut Session,
+    workflow: String,
+    shows_source: bool,
+    diff_from: Option<String>,
+) -> Result<(), Stopped> {
+    let get = WorkflowGet { workflow, diff_from };
+    let detail: WorkflowDetail = session.call("workflow_get", &get).await?;
     let output = session.output();
     if output.is_json {
         return output.print_json(&detail);
     }
-    output.print(&shown(&detail, output.paint))
+    if let Some(diff) = &detail.diff {
+        return output.print(visible_lines(diff.trim_end_matches('\n')).as_str());
+    }
+    let mut text = shown(&detail, output.paint);
+    if shows_source {
+        for (path, source) in &detail.version.bundle.files {
+            let title = output.paint.bold(&visible(path));
+            text.push_str(&format!(
+                "\n\n{title}\n{}",
+                visible_lines(source.trim_end_matches('\n'))
+            ));
+        }
+    }
+    output.print(&text)
+}
+
+async fn versions(session: &mut Session, workflow: String) -> Result<(), Stopped> {
+    let list = WorkflowVersions { workflow, ..WorkflowVersions::default() };
+    let page: VersionPage = session.call("workflow_versions", &list).await?;
+    let output = session.output();
+    if output.is_json {
+        return output.print_json(&page);
+    }
+    let mut table = Table::new(["VERSION", "SAVED", "CONTENT", ""], output.paint);
+    for version in &page.items {
+        let is_current = version.number == page.current;
+        table.row([
+            version.number.to_string(),
+            moment(version.saved_at),
+            version.sid.to_string(),
+            if is_current { "current".into() } else { String::new() },
+        ]);
+    }
+    output.print(&table.to_string())
+}
+
+async fn history(session: &mut Session, workflow: String) -> Result<(), Stopped> {
+    let list = WorkflowVersions { workflow, ..WorkflowVersions::default() };
+    let page: WorkflowHistory = session.call("workflow_history", &list).await?;
+    let output = session.output();
+    if output.is_json {
+        return output.print_json(&page);
+    }
+    let mut table = Table::new(["CURRENT FROM", "VERSION", "HOW", "CONTENT"], output.paint);
+    for change in &page.items {
+        let how = match change.how {
+            WorkflowChangeKind::Saved => "saved",
+            WorkflowChangeKind::SavedAgain => "saved again",
+            WorkflowChangeKind::RolledBack => "rolled back",
+        };
+        table.row([
+            moment(change.at),
+            change.version.to_string(),
+            how.into(),
+            change.version_sid.to_string(),
+        ]);
+    }
+    output.print(&table.to_string())
+}
+
+async fn roll_back(
+    session: &mut Session,
+    workflow: String,
+    version: Option<String>,
+) -> Result<(), Stopped> {
+    let order = WorkflowRollback { workflow, version };
+    let workflow: Workflow = session.call("workflow_rollback", &order).await?;
+    let output = session.output();
+    if output.is_json {
+        return output.print_json(&workflow);
+    }
+    output.tell(&format!("{} is at version {}", visible(&workflow.name), workflow.version));
+    Ok(())
+}
+
+async fn delete(session: &mut Session, workflow: String, yes: bool) -> Result<i32, Stopped> {
+    let get = WorkflowGet { workflow: workflow.clone(), diff_from: None };
+    let detail: WorkflowDetail = session.call("workflow_get", &get).await?;
+    let name = visible(&detail.workflow.name);
+    let what = format!("workflow {name} with its {} versions", detail.workflow.n_versions);
+    if !yes && !is_meant(session, &what)? {
+        session.output().tell("nothing was deleted");
+        return Ok(exit::USAGE);
+    }
+    let deleted: Deleted = session.call("workflow_delete", &WorkflowDelete { workflow }).await?;
+    if session.output().is_json {
+        session.output().print_json(&deleted)?;
+    }
+    session.output().tell(&format!("deleted {name}; its plays stay"));
+    Ok(exit::SUCCESS)
 }
 
 fn shown(detail: &WorkflowDetail, paint: Paint) -> String {
-    let WorkflowDetail { workflow, version } = detail;
-    let title = format!("{}  version {}", paint.bold(&visible(&workflow.name)), workflow.version);
+    let WorkflowDetail { workflow, number, version, .. } = detail;
+    let is_current = version.sid == workflow.current_version_sid;
+    let current = match is_current {
+        true => String::new(),
+        false => format!(", current is {}", workflow.version),
+    };
+    let title = format!("{}  version {number}{current}", paint.bold(&visible(&workflow.name)));
     let mut lines = vec![title];
-    lines.extend((!workflow.description.is_empty()).then(|| visible_lines(&workflow.description)));
+    let signature = &version.signature;
+    let description = &signature.description;
+    lines.extend((!description.is_empty()).then(|| visible_lines(description)));
     let fields = [
         ("sid", workflow.sid.to_string()),
-        ("content", workflow.current_version_sid.to_string()),
+        ("content", version.sid.to_string()),
         ("flow", format!("{} in {}", version.bundle.flow, visible(&version.bundle.entry))),
-        ("saved", moment(workflow.updated_at)),
+        ("saved", moment(version.created_at)),
     ];
     let row = |name: &str, value: &str| format!("{} {value}", paint.dim(&format!("{name:<9}")));
     lines.extend(fields.iter().map(|(name, value)| row(name, value)));
-    lines.extend(workflow.inputs.iter().map(|input| row("input", &field(input))));
-    lines.extend(workflow.outputs.iter().map(|output| row("output", &field(output))));
+    lines.extend(signature.inputs.iter().map(|input| row("input", &field(input))));
+    lines.extend(signature.outputs.iter().map(|output| row("output", &field(output))));
     lines.join("\n")
 }
 

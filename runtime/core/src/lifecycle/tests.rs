@@ -236,11 +236,13 @@ fn the_first_launch_starts_the_clock_and_later_ones_leave_it() {
 }
 
 /// The rows of the first table.
-const EVENTS: [&str; 28] = [
+const EVENTS: [&str; 30] = [
     "launch due",
     "asked",
     "asked, stale launch",
     "asked, answered before",
+    "asked, carried over alike",
+    "asked, carried over otherwise",
     "asked, prefilled",
     "asked, prefill does not fit",
     "asked, prefill_only uncovered",
@@ -292,6 +294,11 @@ fn situation(status: PlayStatus, name: &str) -> (PlayRecord, Event) {
         }
         "asked, answered before" => {
             asked(Some(ResumeRequest { answer: Some(answered), ..request.clone() }))
+        }
+        "asked, carried over alike" | "asked, carried over otherwise" => {
+            let ui = (name == "asked, carried over otherwise").then(|| json("{}"));
+            let answer = Some(answered);
+            asked(Some(ResumeRequest { answer, ui, is_carried: true, ..request.clone() }))
         }
         "asked, prefilled" | "asked, prefill does not fit" => {
             let payload = if name == "asked, prefill does not fit" { "\"x\"" } else { "7" };
@@ -514,6 +521,7 @@ fn request(name: &str) -> ResumeRequest {
         url: None,
         is_ahead: false,
         answer: None,
+        is_carried: false,
     }
 }
 

@@ -159,6 +159,7 @@ fn request(number: usize, question: &Question) -> ResumeRequest {
             resumed_at: Timestamp(at),
             resumed_by: answerer(whose),
         }),
+        is_carried: false,
     }
 }
 

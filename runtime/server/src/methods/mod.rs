@@ -1,9 +1,14 @@
 //! One file a method: what it checks, and what it calls.
 
+pub(crate) mod workflow_check;
+pub(crate) mod workflow_delete;
 pub(crate) mod workflow_get;
+pub(crate) mod workflow_history;
 pub(crate) mod workflow_list;
 pub(crate) mod workflow_retention;
+pub(crate) mod workflow_rollback;
 pub(crate) mod workflow_save;
+pub(crate) mod workflow_versions;
 
 pub(crate) mod callback_post;
 
@@ -13,6 +18,7 @@ pub(crate) mod play_fork;
 pub(crate) mod play_get;
 pub(crate) mod play_list;
 pub(crate) mod play_logs;
+pub(crate) mod play_move;
 pub(crate) mod play_pending_resumes;
 pub(crate) mod play_prefill;
 pub(crate) mod play_restart;

@@ -1,7 +1,7 @@
 //! `play_get`
 
 use hero_schema::rpc::PlayGet;
-use hero_schema::{Play, PlaySid, RpcError};
+use hero_schema::{NumberedVersion, Play, PlaySid, RpcError};
 
 use crate::errors;
 use crate::service::Service;
@@ -21,5 +21,28 @@ pub(crate) async fn play(service: &Service, sid: &PlaySid) -> Result<Play, RpcEr
     // What a launch that still runs, or was ended from outside, has spent in steps.
     let of_outcomes = service.store.spent(sid).await.map_err(errors::of_store)?;
     record.set_total(record.total().max(record.spent_in_steps(of_outcomes)));
-    Ok(Play::new(record, requests))
+    let mut play = Play::new(record, requests);
+    tell_version(service, &mut play).await?;
+    Ok(play)
+}
+
+/// Says which version of its workflow a play is of, and which is current where that is another one.
+async fn tell_version(service: &Service, play: &mut Play) -> Result<(), RpcError> {
+    let Some(workflow) = &play.workflow_sid else { return Ok(()) };
+    let workflow = service.store.workflow(workflow.as_str()).await.map_err(errors::of_store)?;
+    // It may have been removed, or have been saved before versions were kept.
+    let Some(workflow) = workflow else { return Ok(()) };
+    if workflow.current_version_sid == play.workflow_version_sid {
+        play.workflow_version = Some(workflow.version);
+        return Ok(());
+    }
+    let own =
+        service.store.versions_from(&workflow.sid, play.workflow_version_sid.as_str(), 1).await;
+    play.workflow_version = own.map_err(errors::of_store)?.first().map(|own| own.number);
+    play.moved_to = Some(NumberedVersion {
+        number: workflow.version,
+        sid: workflow.current_version_sid,
+        saved_at: workflow.updated_at,
+    });
+    Ok(())
 }

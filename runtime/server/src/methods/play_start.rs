@@ -12,7 +12,6 @@ use hero_schema::{
 };
 use hero_supervisor::{NewPlay, VersionChoice};
 
-use super::workflow_get;
 use super::workflow_save::read_version;
 use crate::errors;
 use crate::service::Service;
@@ -140,12 +139,13 @@ struct Code {
 async fn code_of(service: &Service, params: &PlayStart) -> Result<Code, RpcError> {
     match (&params.workflow_sid, &params.file) {
         (Some(workflow), None) => {
-            let workflow = workflow_get::find(service, workflow).await?;
-            let version = service.supervisor.version(&workflow.current_version_sid).await;
+            let found = service.supervisor.resolve(workflow).await;
+            let found = found.map_err(errors::of_supervisor)?;
+            let version = service.supervisor.version(&found.version.sid).await;
             let version = version.map_err(errors::of_supervisor)?;
             Ok(Code {
-                workflow_sid: Some(workflow.sid),
-                version: VersionChoice::Stored(workflow.current_version_sid),
+                workflow_sid: Some(found.workflow.sid),
+                version: VersionChoice::Stored(found.version.sid),
                 flow: version.bundle.flow.clone(),
                 signature: version.signature.clone(),
             })

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
+use hero_core::library;
 use hero_schema::name::is_name;
 use hero_schema::rpc::WorkflowSave;
 use hero_schema::step::version_sid;
-use hero_schema::{ErrorKind, RpcError, Timestamp, Workflow, WorkflowSid, WorkflowVersion};
-use hero_store::{Batch, Error, Write};
+use hero_schema::{ErrorKind, RpcError, Workflow, WorkflowSid, WorkflowVersion};
 
-use crate::errors;
 use crate::service::Service;
+use crate::{errors, library as stored};
 
 pub(crate) async fn run(service: &Service, params: WorkflowSave) -> Result<Workflow, RpcError> {
     check_name(&params.name)?;
@@ -17,45 +17,27 @@ pub(crate) async fn run(service: &Service, params: WorkflowSave) -> Result<Workf
     let version = read_version(service, &params.file, params.flow.as_deref(), python).await?;
     loop {
         let known = service.store.workflow(&params.name).await.map_err(errors::of_store)?;
-        let workflow = match known {
-            Some(known) if known.current_version_sid == version.sid => return Ok(known),
-            Some(known) => next_of(known, &version, service.store.now()),
-            None => first_of(&params.name, &version, service.store.now()),
+        let now = service.store.now();
+        let change = match known {
+            Some(known) => {
+                let number = service.store.versions_from(&known.sid, version.sid.as_str(), 1).await;
+                let number = number.map_err(errors::of_store)?.pop();
+                match library::saved(known.clone(), number, &version, now) {
+                    Some(change) => change,
+                    None => return Ok(known),
+                }
+            }
+            None => library::first(new_sid(), &params.name, &version, now),
         };
-        let writes = vec![
-            Write::Version(Box::new(version.clone())),
-            Write::Workflow(Box::new(workflow.clone())),
-        ];
-        match service.store.commit(Batch { fence: None, writes }).await {
-            Ok(()) => return Ok(workflow),
-            // Someone else saved under this name in between: what they saved is looked at again.
-            Err(Error::Conflict { .. }) => {}
-            Err(error) => return Err(errors::of_store(error)),
+        // Someone else may have saved under this name in between.
+        if let Some(workflow) = stored::store(service, &version, change).await? {
+            return Ok(workflow);
         }
     }
 }
 
-fn first_of(name: &str, version: &WorkflowVersion, now: Timestamp) -> Workflow {
-    Workflow {
-        sid: WorkflowSid::new(ulid::Ulid::generate().to_string().to_lowercase()),
-        name: name.to_owned(),
-        description: version.signature.description.clone(),
-        current_version_sid: version.sid.clone(),
-        version: 1,
-        inputs: version.signature.inputs.clone(),
-        outputs: version.signature.outputs.clone(),
-        created_at: now,
-        updated_at: now,
-    }
-}
-
-fn next_of(workflow: Workflow, version: &WorkflowVersion, now: Timestamp) -> Workflow {
-    Workflow {
-        version: workflow.version + 1,
-        sid: workflow.sid,
-        created_at: workflow.created_at,
-        ..first_of(&workflow.name, version, now)
-    }
+fn new_sid() -> WorkflowSid {
+    WorkflowSid::new(ulid::Ulid::generate().to_string().to_lowercase())
 }
 
 /// The version that a file makes, not stored yet.
@@ -65,15 +47,21 @@ pub(crate) async fn read_version(
     flow: Option<&str>,
     python: Option<&str>,
 ) -> Result<WorkflowVersion, RpcError> {
-    let path = Path::new(file);
-    if !path.is_absolute() {
-        let message = format!("`{file}` is not an absolute path");
-        return Err(RpcError::new(ErrorKind::InvalidParams, message));
-    }
+    let path = absolute(file)?;
     let inspected = service.supervisor.inspect(path, flow, python.map(Path::new)).await;
     let (bundle, signature) = inspected.map_err(errors::of_supervisor)?;
     let created_at = service.store.now();
     Ok(WorkflowVersion { sid: version_sid(&bundle), bundle, signature, created_at })
+}
+
+/// The path of a file, which is the same for whoever reads it.
+pub(crate) fn absolute(file: &str) -> Result<&Path, RpcError> {
+    let path = Path::new(file);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    let message = format!("`{file}` is not an absolute path");
+    Err(RpcError::new(ErrorKind::InvalidParams, message))
 }
 
 /// Refuses what no workflow or play can be called.

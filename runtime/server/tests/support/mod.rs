@@ -157,6 +157,8 @@ fn workflow(version: &WorkflowVersion) -> Workflow {
         outputs: Vec::new(),
         created_at: Timestamp(1),
         updated_at: Timestamp(1),
+        revision: 1,
+        n_versions: 1,
     }
 }
 
@@ -186,6 +188,7 @@ fn open_request() -> ResumeRequest {
         url: None,
         is_ahead: false,
         answer: None,
+        is_carried: false,
     }
 }
 

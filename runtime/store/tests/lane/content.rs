@@ -54,7 +54,12 @@ impl Content {
                     self.outcomes.remove(&play);
                     self.requests.remove(&play);
                 }
-                Write::Span(..) | Write::Log(..) | Write::Retention(_) => {}
+                Write::Span(..)
+                | Write::Retention(_)
+                | Write::Log(..)
+                | Write::NumberedVersion(..)
+                | Write::WorkflowChange(..)
+                | Write::RemoveWorkflow(_) => {}
             }
         }
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use hero_schema::{
     Answer, Answerer, Bundle, FlowSignature, Json, LaunchNumber, LogLevel, LogLine, LogStream,
-    Outcome, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, RequestKind, ResumeId, ResumeRequest,
-    Span, SpanId, SpanKind, SpanStatus, StepKey, Timestamp, VersionSid, Workflow, WorkflowSid,
-    WorkflowVersion,
+    NumberedVersion, Outcome, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, RequestKind,
+    ResumeId, ResumeRequest, Span, SpanId, SpanKind, SpanStatus, StepKey, Timestamp, VersionSid,
+    Workflow, WorkflowSid, WorkflowVersion,
 };
 
 pub(crate) fn json(text: &str) -> Json {
@@ -103,6 +103,7 @@ pub(crate) fn request(id: &str, asked_at: i64) -> ResumeRequest {
         url: None,
         is_ahead: false,
         answer: None,
+        is_carried: false,
     }
 }
 
@@ -140,5 +141,13 @@ pub(crate) fn workflow(sid: &str, name: &str) -> Workflow {
         outputs: Vec::new(),
         created_at: Timestamp(600),
         updated_at: Timestamp(600),
+        revision: 1,
+        n_versions: 1,
     }
+}
+
+/// The version of this number, which is its sid too.
+pub(crate) fn numbered(number: u32) -> NumberedVersion {
+    let sid = VersionSid::new(format!("{number:04}"));
+    NumberedVersion { number, sid, saved_at: Timestamp(700) }
 }

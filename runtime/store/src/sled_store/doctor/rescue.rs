@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use hero_schema::{
-    LogLine, OutcomeRecord, PlayRecord, PlaySid, ResumeRequest, Retention, Span, Workflow,
-    WorkflowVersion,
+    LogLine, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, ResumeRequest, Retention, Span,
+    Workflow, WorkflowChange, WorkflowVersion,
 };
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::Serialize;
@@ -108,13 +108,17 @@ impl Saving<'_> {
             )?;
         }
         for (_, workflow) in diagnosis.records::<Workflow>(b"w") {
-            self.save(
-                workflow
-                    .ok()
-                    .map(|workflow| Write::Workflow(Box::new(workflow)))
-                    .into_iter()
-                    .collect(),
-            )?;
+            let Ok(workflow) = workflow else { continue };
+            let sid = &workflow.sid;
+            let versions = diagnosis.records::<NumberedVersion>(&keys::numbered_versions(sid));
+            let changes = diagnosis.records::<WorkflowChange>(&keys::workflow_changes(sid));
+            let versions = versions
+                .filter_map(|(_, read)| Some(Write::NumberedVersion(sid.clone(), read.ok()?)));
+            let changes = changes
+                .filter_map(|(_, read)| Some(Write::WorkflowChange(sid.clone(), read.ok()?)));
+            let mut writes: Vec<_> = versions.chain(changes).collect();
+            writes.push(Write::Workflow(Box::new(workflow)));
+            self.save(writes)?;
         }
         for (_, retention) in diagnosis.records::<Retention>(&keys::retentions()) {
             self.save(retention.ok().map(Write::Retention).into_iter().collect())?;
