@@ -27,6 +27,7 @@ VARYING = [
     (r"\b\d+ plays\b", "PLAYS"),
     (r"`/[\w/.]*`", "PATH"),
     (r"/callbacks/\S+", "/callbacks/TOKEN"),
+    (r"\brpc:\d+", "rpc:UID"),
 ]
 
 

@@ -70,7 +70,7 @@ MAIN = "from pyhero import flow\n@flow\ndef main() -> None: pass\n"
 
 BROKEN_DEFINITIONS = {
     "a syntax error in a module that is imported late": (
-        "import importlib\nimportlib.import_module('bad')\n",
+        "import importlib\nimportlib.import_module('ba' + 'd')\n",
         "SyntaxError",
     ),
     "two flows of one name": (

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from . import _names, _native, _outcome, _play, _step, _wire
-from ._errors import ArgumentError, NotInFlowError
+from ._errors import ArgumentError, FlowNotFound, NotInFlowError
 from ._flow import Flow
 from ._options import NOT_GIVEN, Options
 
@@ -345,16 +345,19 @@ class FlowApi:
         Remembered like a step: on replay its output is returned and the sub-flow is not entered.
 
         Args:
-            target: A flow, or the name of a flow that this play has loaded. With *spawn* also the name of a
-                saved workflow.
+            target: A flow, or the name of a flow that this play has loaded, else of a saved workflow: its
+                current version, or the one of `"NAME@3"`, by number or sid. In this process the version
+                that a name stood for when the play first asked stays for all of the play.
             spawn: Whether it runs as a play of its own. This play waits for its end as at a pause; a launch
                 that dies finds the same play again, and cancelling this play cancels it.
-            inputs: Its arguments, by name; those of a saved workflow are JSON.
+            inputs: Its arguments, by name; those of a saved workflow that is spawned are JSON.
         Returns:
             What it returns; for an async flow a coroutine to await.
         Raises:
-            FlowNotFound: no flow has this name.
-            FlowFailed, FlowCancelled: the play that was spawned did not succeed; see `play_sid`.
+            FlowNotFound: no flow and no workflow has this name, or no such version.
+            FlowFailed, FlowCancelled: the play that was spawned, or the saved workflow, did not succeed;
+                see `play_sid` of one that was spawned.
+            DefinitionError: saved workflows invoke each other in a circle.
         """
         if spawn:
             from ._spawn import spawn as run_spawned
@@ -362,7 +365,14 @@ class FlowApi:
             return run_spawned(target, inputs)
         play = _play.running
         names = play.names if play else _names.plain
-        found = names.find(target) if isinstance(target, str) else target
+        try:
+            found = names.find(target) if isinstance(target, str) else target
+        except FlowNotFound:
+            if play is None or play.is_hurried:
+                raise
+            from ._library import invoke
+
+            return invoke(play, str(target), inputs)
         return _step.call(play, found, (), inputs, "subflow") if play else found(**inputs)
 
     def rpc(self, target: str, method: str, /, **params: Any) -> Any:

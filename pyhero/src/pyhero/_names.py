@@ -37,6 +37,9 @@ class Names:
 
     def name_of(self, flow: Flow[Any, Any]) -> str:
         """The name given at the decoration, else that of the function."""
+        module = getattr(flow.function, "__module__", None) or ""
+        if module.partition(".")[0] in scopes:
+            return _name_in_scope(flow, module)
         return self._default_name(flow.function) if flow.given_name is None else flow.given_name
 
     def _default_name(self, function: Callable[..., Any]) -> str:
@@ -83,6 +86,18 @@ class Names:
             known = ", ".join(f"`{known}`" for known in sorted(self._flows)) or "none"
             raise FlowNotFound(f"there is no flow `{name}`", f"flows that are loaded: {known}")
         return found
+
+
+scopes: dict[str, tuple[str, str]] = {}
+"""Packages that hold the modules of another workflow → what their flows are called after, and their entry."""
+
+
+def _name_in_scope(flow: Flow[Any, Any], module: str) -> str:
+    package, _, inner = module.partition(".")
+    label, entry = scopes[package]
+    function_name = getattr(flow.function, "__qualname__", "").replace("<locals>.", "")
+    name = function_name if inner == entry else f"{inner}.{function_name}"
+    return f"{label}.{flow.given_name or name}"
 
 
 def _are_neighbours(one: Any, other: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from . import _native, _outcome, _play, _step, _wire
 from ._codec import Misfit, codec_for, dumps
 from ._errors import ArgumentError, FlowFailed, FlowNotFound, NotInFlowError
+from ._library import workflow_name
 from ._pause import Request
 from ._step import Ended, Step
 
@@ -53,7 +54,13 @@ def _flow_of(play: Play | None, target: Flow[..., Any] | str) -> Flow[..., Any] 
 
 
 class SpawnedStep(Step):
-    """A call whose outcome is that of another play."""
+    """A call whose outcome is that of another play.
+
+    Attributes:
+        target: The saved workflow that it is of; None for a flow of the bundle.
+    """
+
+    target: str | None = None
 
     def ended(self) -> Life:
         yield from ()
@@ -65,13 +72,18 @@ class SpawnedStep(Step):
 
     def _order(self) -> str:
         is_in_bundle = self.flow is not None
-        return _wire.spawn(self.name, is_in_bundle=is_in_bundle, inputs=self.arguments, step_key=self.key)
+        target = self.target or self.name
+        return _wire.spawn(target, is_in_bundle=is_in_bundle, inputs=self.arguments, step_key=self.key)
 
 
-def _workflow_step(play: Play, name: str, inputs: dict[str, Any]) -> Step:
-    if not _native.is_name(name):
-        raise ArgumentError(f"no workflow can be called `{name}`", "target: a flow, or the name of one")
-    return SpawnedStep(play, name, _plain_arguments(name, inputs), "subflow")
+def _workflow_step(play: Play, reference: str, inputs: dict[str, Any]) -> Step:
+    name = workflow_name(reference)
+    _, at, version = reference.partition("@")
+    step = SpawnedStep(
+        play, f"{name}.v{version}" if at else name, _plain_arguments(reference, inputs), "subflow"
+    )
+    step.target = reference
+    return step
 
 
 def _never() -> None:
@@ -93,20 +105,21 @@ def _failing_as_a_play(flow: Flow[..., Any]) -> Callable[..., Any]:
     if flow.is_async:
 
         async def run_async(**inputs: Any) -> Any:
-            with _failures(flow):
+            with failures(flow):
                 return await flow.function(**inputs)
 
         return run_async
 
     def run(**inputs: Any) -> Any:
-        with _failures(flow):
+        with failures(flow):
             return flow.function(**inputs)
 
     return run
 
 
 @contextmanager
-def _failures(flow: Flow[..., Any]) -> Iterator[None]:
+def failures(flow: Flow[..., Any]) -> Iterator[None]:
+    """Tells exceptions of a flow as those of another play are told."""
     try:
         yield
     except Exception as error:

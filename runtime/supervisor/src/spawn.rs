@@ -4,8 +4,8 @@ use hero_core::{Decision, Event, Transition};
 use hero_schema::frame::Spawn;
 use hero_schema::step::{child_play_sid, version_sid};
 use hero_schema::{
-    Bundle, FlowSignature, Outcome, PlayRecord, Raised, ResumeId, Starter, Timestamp, WorkflowSid,
-    WorkflowVersion,
+    Bundle, FlowSignature, Outcome, PlayRecord, PlaySid, Raised, ResumeId, Starter, Timestamp,
+    WorkflowSid, WorkflowVersion,
 };
 use hero_store::Write;
 
@@ -92,6 +92,13 @@ impl Supervisor {
             Err(error @ Error::NoSuchVersion { .. }) => return raised(error.to_string()),
             Err(error) => return Err(error),
         };
+        if let Some(around) = self.is_within(parent, &found.workflow.sid).await? {
+            let name = &found.workflow.name;
+            let message = format!(
+                "workflows invoke each other in a circle: `{name}` runs already, as play `{around}`"
+            );
+            return Ok(Err(Raised::by_the_runtime("DefinitionError", message, &[])));
+        }
         let version = self.version(&found.version.sid).await?;
         let schema = version.signature.input_schema.as_ref();
         if let Err(misfit) = hero_core::answer::check(schema, &spawn.inputs) {
@@ -100,6 +107,25 @@ impl Supervisor {
         }
         let version = WorkflowVersion::clone(&version);
         Ok(Ok(Code { workflow_sid: Some(found.workflow.sid), version }))
+    }
+}
+
+impl Supervisor {
+    /// The play of this workflow that a play is, or was spawned within.
+    async fn is_within(
+        &self,
+        play: &PlayRecord,
+        workflow: &WorkflowSid,
+    ) -> Result<Option<PlaySid>, Error> {
+        let mut play = play.clone();
+        loop {
+            if play.workflow_sid.as_ref() == Some(workflow) {
+                return Ok(Some(play.sid));
+            }
+            let Some(parent) = &play.parent else { return Ok(None) };
+            let Some(parent) = self.shared.store.play(parent).await? else { return Ok(None) };
+            play = parent;
+        }
     }
 }
 
