@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::pin::Pin;
 
 use async_trait::async_trait;
 use hero_schema::{
@@ -11,6 +12,9 @@ use hero_schema::{
     WorkflowChange, WorkflowSid, WorkflowVersion,
 };
 use tokio::sync::broadcast;
+
+/// Returns once a batch is durable, or refused.
+pub type Commit = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 /// Keeps plays. Shared by everything in a process; every method may be called at any time.
 ///
@@ -22,9 +26,10 @@ use tokio::sync::broadcast;
 /// and nothing that was decided on it survives it: what is written later is durable later.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Stores all writes of the batch, or none.
+    /// Stores all writes of the batch, or none. It is queued at once, also where the future is not
+    /// polled.
     ///
-    /// When it returns `Ok`, the batch and everything posted or committed before it by this caller
+    /// When that returns `Ok`, the batch and everything posted or committed before it by this caller
     /// survive a power cut. A crash before that leaves all of the batch or nothing of it. Batches
     /// queued at the same time share one flush.
     ///
@@ -32,7 +37,11 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Conflict`] and [`Error::Fenced`] say that the batch was decided on an old state and
     /// left no trace. Any other error: it may or may not be there after the next open, and the
     /// caller acknowledges nothing.
-    async fn commit(&self, batch: Batch) -> Result<(), Error>;
+    fn commit(&self, batch: Batch) -> Commit;
+
+    /// The same for a caller whose thread has nothing better to do: where nobody writes, the one who polls
+    /// writes, and keeps its thread for as long as the disk takes. That spares two changes of thread.
+    fn commit_here(&self, batch: Batch) -> Commit;
 
     /// Queues a batch that nobody waits for (spans, log lines).
     ///

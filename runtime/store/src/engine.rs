@@ -45,6 +45,28 @@ pub trait Engine: Send + Sync + 'static {
     /// other error it is unknown whether the changes are there.
     fn apply(&self, changes: Changes) -> Result<(), Error>;
 
+    /// Makes all changes at once, durably where `is_awaited`, and then calls `tell`: from that moment on
+    /// nobody reads what was there before.
+    ///
+    /// # Errors
+    /// As [`Engine::apply`] and [`Engine::sync`]. Where `tell` was called all the same, the changes are
+    /// durable, and no further ones can be made.
+    fn commit(
+        &self,
+        changes: Changes,
+        is_awaited: bool,
+        tell: &mut dyn FnMut(),
+    ) -> Result<(), Error> {
+        if !changes.is_empty() {
+            self.apply(changes)?;
+        }
+        if is_awaited {
+            self.sync()?;
+        }
+        tell();
+        Ok(())
+    }
+
     /// Whether there is room for a new play.
     ///
     /// # Errors

@@ -17,7 +17,9 @@ use crate::committer::{Committer, Shared};
 use crate::keys::PlayList;
 use crate::lists;
 use crate::record::{self, Tally};
-use crate::{Batch, Due, Engine, Error, Page, PageQuery, PlayQuery, StartedBy, Store, clock, keys};
+use crate::{
+    Batch, Commit, Due, Engine, Error, Page, PageQuery, PlayQuery, StartedBy, Store, clock, keys,
+};
 
 /// How many news a receiver may fall behind before it is told that it lags.
 const NEWS_KEPT: usize = 4096;
@@ -31,7 +33,7 @@ const DAMAGES_TOLD_MAX: usize = 1000;
 /// engine free before the drop returns.
 pub struct KeyedStore<E: Engine> {
     engine: Shared<E>,
-    committer: Committer,
+    committer: Committer<E>,
     news: broadcast::Sender<PlaySid>,
     /// The damages that were logged: each is once, however often it is met.
     told: Mutex<HashSet<String>>,
@@ -99,8 +101,12 @@ impl<E: Engine> KeyedStore<E> {
 
 #[async_trait]
 impl<E: Engine> Store for KeyedStore<E> {
-    async fn commit(&self, batch: Batch) -> Result<(), Error> {
-        self.committer.commit(batch).await
+    fn commit(&self, batch: Batch) -> Commit {
+        self.committer.commit(batch)
+    }
+
+    fn commit_here(&self, batch: Batch) -> Commit {
+        self.committer.commit_here(batch)
     }
 
     fn post(&self, batch: Batch) {

@@ -21,7 +21,9 @@ mod plan;
 mod record;
 mod sled_store;
 
-pub use api::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, StartedBy, Store, Write};
+pub use api::{
+    Batch, Commit, Due, Error, Fence, Page, PageQuery, PlayQuery, StartedBy, Store, Write,
+};
 pub use engine::{Changes, Engine, Pair};
 pub use keyed_store::KeyedStore;
 pub use memory_store::{MemoryEngine, MemoryStore};

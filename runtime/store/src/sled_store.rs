@@ -36,6 +36,7 @@ use layers::Layers;
 use lock::DirectoryLock;
 use pack::PackedPair;
 use sums::Sums;
+use wal::Change;
 
 /// A store in a directory of its own, for one process at a time. What it acknowledged survives a
 /// kill and a power cut.
@@ -168,9 +169,38 @@ impl Core {
         }
     }
 
-    fn apply(&self, changes: Changes) -> Result<(), Error> {
+    /// Writes changes to the log, makes them durable where someone waits for that, and lets readers see
+    /// them. That comes last: whoever waits is told before sled has taken them in, and readers wait for it.
+    fn commit(
+        &self,
+        changes: Changes,
+        is_awaited: bool,
+        tell: &mut dyn FnMut(),
+    ) -> Result<(), Error> {
         let _writing = self.writing();
         let layers = self.layers();
+        let written = if changes.is_empty() { Vec::new() } else { self.push(&layers, changes)? };
+        if is_awaited {
+            layers.sync()?;
+            self.head.note(self.state().sums.n_writes)?;
+        }
+        let is_compacting = self.state().changed.is_some();
+        let of_users = written.iter().filter(|(key, _)| is_compacting && key != keys::SUMS);
+        let changed: Vec<_> = of_users.map(|(key, _)| key.clone()).collect();
+        layers.show(written, tell)?;
+        // Not before it can be read: a compaction copies what it reads then.
+        if let Some(noted) = &mut self.state().changed {
+            noted.extend(changed);
+        }
+        if is_awaited {
+            // Only now can no power cut bring back what names them, and nobody reads it.
+            self.blobs.remove_superseded();
+        }
+        Ok(())
+    }
+
+    /// Writes changes to the log; returns them as they are to be shown.
+    fn push(&self, layers: &Layers, changes: Changes) -> Result<Vec<Change>, Error> {
         if let Some(reason) = &self.state().stopped {
             return Err(io_error("write", &self.dir)(std::io::Error::other(reason.clone())));
         }
@@ -191,28 +221,14 @@ impl Core {
             sums.digests.exchange(&key, old.fresh.as_deref(), fresh.as_deref());
             written.push((key, fresh));
         }
-        let changed: Vec<_> = written.iter().map(|(key, _)| key.clone()).collect();
         sums.n_writes += 1;
         written.push((keys::SUMS.to_vec(), Some(sums.to_bytes())));
         self.blobs.sync_names()?;
-        layers.write(sums.n_writes, written)?;
+        layers.push(sums.n_writes, &written)?;
         let mut state = self.state();
         state.sums = sums;
         state.last_change = Some(Instant::now());
-        if let Some(noted) = &mut state.changed {
-            noted.extend(changed);
-        }
-        Ok(())
-    }
-
-    fn sync(&self) -> Result<(), Error> {
-        let _writing = self.writing();
-        let n_writes = self.state().sums.n_writes;
-        self.layers().sync()?;
-        self.head.note(n_writes)?;
-        // Only now can no power cut bring back what names them.
-        self.blobs.remove_superseded();
-        Ok(())
+        Ok(written)
     }
 }
 
@@ -241,7 +257,16 @@ impl Engine for SledEngine {
     }
 
     fn apply(&self, changes: Changes) -> Result<(), Error> {
-        self.core.apply(changes)
+        self.core.commit(changes, false, &mut || {})
+    }
+
+    fn commit(
+        &self,
+        changes: Changes,
+        is_awaited: bool,
+        tell: &mut dyn FnMut(),
+    ) -> Result<(), Error> {
+        self.core.commit(changes, is_awaited, tell)
     }
 
     fn has_room(&self) -> Result<(), Error> {
@@ -249,6 +274,6 @@ impl Engine for SledEngine {
     }
 
     fn sync(&self) -> Result<(), Error> {
-        self.core.sync()
+        self.core.commit(Changes::new(), true, &mut || {})
     }
 }

@@ -147,7 +147,11 @@ impl Recorder {
         loop {
             tokio::select! {
                 biased;
-                Some(handled) = replies.next(), if !replies.is_empty() => {
+                // What has come already goes into one commit.
+                Some(handled) = replies.next(),
+                    if replies.len() >= UNACKNOWLEDGED_MAX
+                        || !replies.is_empty() && !connection.frames.has_next() =>
+                {
                     if self.reply(&mut connection, handled).await.is_err() {
                         break;
                     }
@@ -295,8 +299,9 @@ impl Recorder {
         let batch = self.of_ended_step(&outcome, span);
         let (supervisor, bound) = (self.supervisor.clone(), self.bound());
         let shared = self.supervisor.shared.clone();
+        let commit = shared.store.commit_here(batch);
         Box::pin(async move {
-            let result = shared.store.commit(batch).await;
+            let result = commit.await;
             let is_over = match bound {
                 Some(bound) if result.is_ok() => supervisor.stops_at(bound).await,
                 _ => false,

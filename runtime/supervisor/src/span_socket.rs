@@ -196,6 +196,11 @@ impl FrameReader {
         self.next_within(FRAME_BYTES_MAX).await
     }
 
+    /// Whether the next line has come already.
+    pub(crate) fn has_next(&self) -> bool {
+        self.receiver.buffer().contains(&b'\n')
+    }
+
     /// Reads on to the end of the stream and forgets what comes: a launch that is being ended must not
     /// find its connection closed before its process has said its last words.
     pub(crate) async fn discard(&mut self) {

@@ -1,8 +1,8 @@
 //! What waits to be written.
 //!
-//! Whoever commits wakes the writing thread at once. What is only posted gathers: it goes with the
-//! next commit, or by itself once it has waited for a while, and wakes a thread only where that sleeps
-//! soundly. So a step costs one write and one wake-up, though it posts its span before its outcome.
+//! Whoever commits sees to it that it is written. What is only posted gathers: it goes with the next
+//! commit, or by itself once it has waited for a while, and wakes the writing thread only where that
+//! sleeps soundly. So a step costs one write, though it posts its span before its outcome.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -74,7 +74,7 @@ impl State {
 }
 
 impl Queue {
-    /// Adds a job, or drops it where nobody takes it any more.
+    /// Adds a job, or drops it where nobody takes it any more. Nothing comes after the last.
     pub(super) fn send(&self, job: Job) -> Result<(), Error> {
         let mut state = self.state();
         if state.has_ended {
@@ -83,32 +83,43 @@ impl Queue {
         if state.jobs.is_empty() {
             state.since = Some(Instant::now());
         }
-        state.is_awaited |= !matches!(job, Job::Post(_));
+        let is_posted = matches!(job, Job::Post(_));
+        state.is_awaited |= !is_posted;
+        state.has_ended |= matches!(job, Job::Close(_));
         state.jobs.push_back(job);
-        let is_urgent = state.is_awaited || state.jobs.len() >= GATHERED_MAX;
-        let wakes = match state.sleep {
-            Sleep::Awake => false,
-            Sleep::Light => is_urgent,
-            Sleep::Sound => true,
-        };
+        let wakes = is_posted
+            && (state.sleep == Sleep::Sound
+                || state.sleep == Sleep::Light && state.jobs.len() >= GATHERED_MAX);
         if wakes {
-            // It is awake as good as now; whoever comes next need not wake it again.
-            state.sleep = Sleep::Awake;
-            drop(state);
-            self.has_work.notify_one();
+            self.wake(state);
         }
         Ok(())
     }
 
-    /// The next jobs that are to be done together; None once all are done and no more come.
-    pub(super) fn take(&self) -> Option<VecDeque<Job>> {
+    /// Has the thread write what somebody waits for.
+    pub(super) fn wake_if_awaited(&self) {
+        let state = self.state();
+        if (state.is_awaited || state.has_ended) && state.sleep != Sleep::Awake {
+            self.wake(state);
+        }
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        // It is awake as good as now; whoever comes next need not wake it again.
+        state.sleep = Sleep::Awake;
+        drop(state);
+        self.has_work.notify_one();
+    }
+
+    /// Returns true once there is something to write, and false where there never will be.
+    pub(super) fn wait(&self) -> bool {
         let mut state = self.state();
         // Where something was just written, more is about to come: a light sleep is not disturbed
         // by what is posted.
         let mut was_patient = false;
         loop {
             match state.rest() {
-                Ok(()) => break,
+                Ok(()) => return !state.jobs.is_empty(),
                 Err(None) if was_patient => {
                     state.sleep = Sleep::Sound;
                     state = self.has_work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -122,12 +133,17 @@ impl Queue {
             }
             state.sleep = Sleep::Awake;
         }
+    }
+
+    /// The next jobs that are to be done together.
+    pub(super) fn take(&self) -> VecDeque<Job> {
+        let mut state = self.state();
         let n_jobs = state.jobs.len().min(GROUP_BATCHES_MAX);
         let rest = state.jobs.split_off(n_jobs);
         let jobs = std::mem::replace(&mut state.jobs, rest);
         state.is_awaited = state.jobs.iter().any(|job| !matches!(job, Job::Post(_)));
         state.since = state.since.filter(|_| !state.jobs.is_empty());
-        (!jobs.is_empty()).then_some(jobs)
+        jobs
     }
 
     /// Lets no more jobs come. What is here is still done.
@@ -168,13 +184,17 @@ mod tests {
         queue.send(Job::Commit(Batch::default(), reply)).expect("it is open");
     }
 
-    fn kinds(jobs: Option<VecDeque<Job>>) -> Vec<&'static str> {
+    fn kinds(jobs: VecDeque<Job>) -> Vec<&'static str> {
         let kind = |job| match job {
             Job::Post(_) => "post",
             Job::Commit(..) => "commit",
             Job::Close(_) => "close",
         };
-        jobs.into_iter().flatten().map(kind).collect()
+        jobs.into_iter().map(kind).collect()
+    }
+
+    fn next(queue: &Queue) -> Option<Vec<&'static str>> {
+        queue.wait().then(|| kinds(queue.take()))
     }
 
     #[test]
@@ -184,7 +204,7 @@ mod tests {
         post(&queue);
         commit(&queue);
         post(&queue);
-        assert_eq!(kinds(queue.take()), ["post", "post", "commit", "post"]);
+        assert_eq!(next(&queue).expect("work"), ["post", "post", "commit", "post"]);
     }
 
     #[test]
@@ -193,10 +213,10 @@ mod tests {
         let began = Instant::now();
         post(&queue);
         post(&queue);
-        assert_eq!(kinds(queue.take()), ["post", "post"]);
+        assert_eq!(next(&queue).expect("work"), ["post", "post"]);
         assert!(began.elapsed() >= GATHERING);
         (0..GATHERED_MAX).for_each(|_| post(&queue));
-        assert_eq!(kinds(queue.take()).len(), GATHERED_MAX);
+        assert_eq!(next(&queue).expect("work").len(), GATHERED_MAX);
     }
 
     #[test]
@@ -204,17 +224,28 @@ mod tests {
         let queue = Queue::default();
         (0..=GROUP_BATCHES_MAX).for_each(|_| commit(&queue));
         queue.end();
-        assert_eq!(kinds(queue.take()).len(), GROUP_BATCHES_MAX);
-        assert_eq!(kinds(queue.take()), ["commit"]);
-        assert!(queue.take().is_none());
+        assert_eq!(next(&queue).expect("work").len(), GROUP_BATCHES_MAX);
+        assert_eq!(next(&queue).expect("work"), ["commit"]);
+        assert!(next(&queue).is_none());
         assert!(queue.send(Job::Post(Batch::default())).is_err());
     }
 
     #[test]
-    fn whoever_sleeps_is_woken_by_a_commit_and_by_the_first_post() {
+    fn nothing_comes_after_the_last() {
+        let queue = Queue::default();
+        commit(&queue);
+        let (reply, _) = oneshot::channel();
+        queue.send(Job::Close(reply)).expect("it is open");
+        assert!(queue.send(Job::Post(Batch::default())).is_err());
+        assert_eq!(next(&queue).expect("work"), ["commit", "close"]);
+        assert!(next(&queue).is_none());
+    }
+
+    #[test]
+    fn whoever_sleeps_is_woken_by_the_first_post_and_by_what_is_awaited() {
         let queue = Arc::new(Queue::default());
         let taking = queue.clone();
-        let taker = thread::spawn(move || [kinds(taking.take()), kinds(taking.take())]);
+        let taker = thread::spawn(move || [next(&taking), next(&taking)]);
         while queue.state().sleep != Sleep::Sound {
             thread::yield_now();
         }
@@ -224,6 +255,8 @@ mod tests {
             thread::yield_now();
         }
         commit(&queue);
-        assert_eq!(taker.join().expect("it ends"), [["post"], ["commit"]]);
+        queue.wake_if_awaited();
+        let taken = taker.join().expect("it ends").map(Option::unwrap_or_default);
+        assert_eq!(taken, [["post"], ["commit"]]);
     }
 }

@@ -245,7 +245,7 @@ fn check_format_record(core: &Core, is_created: bool) -> Result<(), Error> {
         None => {
             let format = Format { number: FORMAT_NUMBER, created_at: clock::now() };
             let value = record::encode(keys::FORMAT, &format);
-            core.apply(Changes::from([(keys::FORMAT.to_vec(), Some(value))]))
+            core.commit(Changes::from([(keys::FORMAT.to_vec(), Some(value))]), false, &mut || {})
         }
     }
 }
@@ -262,7 +262,7 @@ fn sync_all(dir: &Path, core: &Core) -> Result<(), Error> {
     // The directory itself may be new. Its parent may be closed to us, and then was there before us.
     let parent = dir.canonicalize().ok().and_then(|dir| dir.parent().map(Path::to_owned));
     parent.map_or(Ok(()), |parent| sync_dir(&parent).or(Ok(())))?;
-    core.sync()?;
+    core.commit(Changes::new(), true, &mut || {})?;
     core.head.sync()
 }
 

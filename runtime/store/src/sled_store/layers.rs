@@ -132,9 +132,21 @@ impl Layers {
 
     /// Does what a write does, durably with the next [`Layers::sync`].
     pub(super) fn write(&self, n_writes: u64, changes: Vec<Change>) -> Result<(), Error> {
-        self.log().push(n_writes, &changes)?;
+        self.push(n_writes, &changes)?;
+        self.show(changes, || {})
+    }
+
+    /// Puts a write into the log, durably with the next [`Layers::sync`]. Nobody reads it yet.
+    pub(super) fn push(&self, n_writes: u64, changes: &[Change]) -> Result<(), Error> {
+        self.log().push(n_writes, changes)
+    }
+
+    /// Calls `tell` at a moment from which on nobody reads what was there before these changes, and lets
+    /// them be read.
+    pub(super) fn show(&self, changes: Vec<Change>, tell: impl FnOnce()) -> Result<(), Error> {
         let put = || {
             let _alone = self.visible.write().unwrap_or_else(PoisonError::into_inner);
+            tell();
             changes.into_iter().try_for_each(|(key, packed)| put(&self.db, key, packed))
         };
         guarded("write", &self.sled_dir, || "the tree".into(), || self.waker.during(put)).map_err(
