@@ -15,6 +15,7 @@ mod head;
 mod layers;
 mod lock;
 mod pack;
+mod recent;
 mod recovery;
 mod space;
 mod sums;
@@ -61,6 +62,20 @@ impl SledStore {
     /// As [`SledStore::open`]; [`Error::Closed`]. Everything is as it was before.
     pub fn compact(&self) -> Result<(), Error> {
         self.read(|engine| engine.compactor.compact(&engine.core))
+    }
+}
+
+impl SledStore {
+    /// Returns once sled has been told all that was written before, or takes no more. Nothing depends on
+    /// that: it is for those who look at sled's files.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn settle(&self) -> Result<(), Error> {
+        self.read(|engine| {
+            engine.core.layers().settle();
+            Ok(())
+        })
     }
 }
 
@@ -169,8 +184,8 @@ impl Core {
         }
     }
 
-    /// Writes changes to the log, makes them durable where someone waits for that, and lets readers see
-    /// them. That comes last: whoever waits is told before sled has taken them in, and readers wait for it.
+    /// Writes changes to the log, makes them durable where someone waits for that, and then lets readers
+    /// see them.
     fn commit(
         &self,
         changes: Changes,
@@ -187,7 +202,7 @@ impl Core {
         let is_compacting = self.state().changed.is_some();
         let of_users = written.iter().filter(|(key, _)| is_compacting && key != keys::SUMS);
         let changed: Vec<_> = of_users.map(|(key, _)| key.clone()).collect();
-        layers.show(written, tell)?;
+        layers.show(written, tell);
         // Not before it can be read: a compaction copies what it reads then.
         if let Some(noted) = &mut self.state().changed {
             noted.extend(changed);

@@ -190,6 +190,7 @@ async fn a_store_that_had_no_packs_learns_to_pack() {
     let mut content = Content::default();
     let store = open(dir.path());
     content.fill(&store, 3).await;
+    store.settle().expect("sled takes what was written");
     drop(store);
     // As it was before: no log, and the sums say nothing of a pack.
     let sled_dir = dir.path().join("sled");

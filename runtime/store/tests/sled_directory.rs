@@ -43,6 +43,7 @@ fn step(play: &str, key: &str, text: &str) -> Write {
 /// They hold what `dir` does, except that their sums end where `n_sums_bytes` says.
 fn without_log(dir: &TempDir, format: u32, n_sums_bytes: usize) -> sled::Db {
     let sled_dir = dir.path().join("sled");
+    open(dir).settle().expect("sled takes what was written");
     let tree = directory();
     copy(&sled_dir.join("tree"), tree.path());
     fs::remove_dir_all(&sled_dir).expect("removable");

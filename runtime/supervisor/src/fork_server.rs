@@ -129,6 +129,24 @@ impl ForkServers {
         }
     }
 
+    /// Lets a fork server begin where there is none yet, for a launch that is about to be asked of it.
+    pub(crate) async fn warm(
+        &self,
+        (python, version): (&Path, &VersionSid),
+        command: Command,
+        spawner: Spawner,
+    ) {
+        let slot = self.slot(&(python.to_owned(), state_of(python), version.clone()));
+        if slot.initialized() {
+            return;
+        }
+        tokio::spawn(async move {
+            slot.get_or_init(|| ForkServer::start(command, &spawner)).await;
+        });
+        // The new task may have been given to this very thread.
+        tokio::task::yield_now().await;
+    }
+
     /// Those that are there, and what there are none for.
     pub(crate) fn states(&self) -> Vec<ForkServerState> {
         let servers = self.lock();

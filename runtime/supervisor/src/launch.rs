@@ -32,7 +32,7 @@ use crate::output::LogBook;
 use crate::process::{Output, Pipes, Process};
 use crate::recorder::{Bound, Recorder, not_asked_for};
 use crate::span_socket::Expectation;
-use crate::supervisor::{Supervisor, Underway};
+use crate::supervisor::{Shared, Supervisor, Underway};
 use crate::{Error, bundle, interpreter};
 
 /// How long what a process left in its pipes and its socket is read once it is gone. Only a
@@ -215,12 +215,20 @@ impl<'a> Launch<'a> {
     ) -> Result<(Self, Memory), Error> {
         let shared = &supervisor.shared;
         let version = supervisor.version(&play.version_sid).await?;
+        let settings = &shared.settings;
+        let bundle_dir = bundle::unpack(&settings.bundles_dir, &version)?;
+        let named = play.python.as_deref().map(Path::new);
+        let python = interpreter::choose(named, settings.python.as_deref());
+        if !settings.spawns_launches {
+            // Its interpreter starts while the memory is read.
+            let key = (python.as_path(), &play.version_sid);
+            let start = fork_server(shared, &python, &bundle_dir);
+            shared.fork_servers.warm(key, start, shared.spawner.clone()).await;
+        }
         let (memory, compensations) = shared.memories.of(shared.store.as_ref(), &play.sid).await?;
         let mut requests = shared.store.requests(&play.sid).await?;
         // What was carried over is an answer only once the same is asked.
         requests.retain(|request| !request.is_carried);
-        let settings = &shared.settings;
-        let bundle_dir = bundle::unpack(&settings.bundles_dir, &version)?;
         let dir = shared.launch_dirs.take()?;
         let order = LaunchOrder {
             token: ulid::Ulid::generate().to_string(),
@@ -237,8 +245,6 @@ impl<'a> Launch<'a> {
             None => None,
         };
         let files = write_files(dir, &play, &order, &memory, &requests)?;
-        let named = play.python.as_deref().map(Path::new);
-        let python = interpreter::choose(named, settings.python.as_deref());
         let log =
             LogBook::new(shared.store.clone(), &shared.log_sizes, play.sid.clone(), play.launch);
         let Declared { granted: declared, withheld } =
@@ -413,7 +419,7 @@ impl<'a> Launch<'a> {
         let launch = (self.play.sid.clone(), self.play.launch);
         if !shared.settings.spawns_launches {
             let key = (self.python.as_path(), &self.play.version_sid);
-            let start = || self.fork_server();
+            let start = || fork_server(shared, &self.python, Path::new(&self.order.bundle_dir));
             let order = ForkOrder { env: &env, cwd };
             let _started = Started::elsewhere(launch.clone());
             let forked =
@@ -423,28 +429,11 @@ impl<'a> Launch<'a> {
                 return Ok((Process::Forked { forked, _started }, output));
             }
         }
-        let mut command = self.python(["pyhero._child"]);
+        let mut command = python_module(&self.python, "pyhero._child");
         command.envs(&env).current_dir(cwd).process_group(0);
         pipes.lead_from(&mut command);
         let (child, _started) = shared.spawner.spawn(command, Some(launch)).await?;
         Ok((Process::Spawned { child, _started }, output))
-    }
-
-    /// The process that launches of this version are forked from.
-    fn fork_server(&self) -> Command {
-        let mut command = self.python(["pyhero._fork_server", &self.order.bundle_dir]);
-        let settings = &self.supervisor.shared.settings;
-        // By this it is known to be of this supervisor, should it outlive it.
-        command.envs(common_environment()).env(env::SPAN_SOCKET, &settings.span_socket);
-        command
-    }
-
-    fn python<const N: usize>(&self, module_and_arguments: [&str; N]) -> Command {
-        let mut command = Command::new(&self.python);
-        // A process that dies inside of C leaves its Python stack on standard error.
-        command.args(["-X", "faulthandler", "-m"]).args(module_and_arguments);
-        command.env_clear().kill_on_drop(true);
-        command
     }
 
     /// Everything that the process finds in its environment.
@@ -469,6 +458,23 @@ impl<'a> Launch<'a> {
         environment.extend(contract.map(|(name, value)| (name.into(), value)));
         environment
     }
+}
+
+/// The process that launches of a version are forked from.
+fn fork_server(shared: &Shared, python: &Path, bundle_dir: &Path) -> Command {
+    let mut command = python_module(python, "pyhero._fork_server");
+    command.arg(bundle_dir);
+    // By this it is known to be of this supervisor, should it outlive it.
+    command.envs(common_environment()).env(env::SPAN_SOCKET, &shared.settings.span_socket);
+    command
+}
+
+fn python_module(python: &Path, module: &str) -> Command {
+    let mut command = Command::new(python);
+    // A process that dies inside of C leaves its Python stack on standard error.
+    command.args(["-X", "faulthandler", "-m", module]);
+    command.env_clear().kill_on_drop(true);
+    command
 }
 
 /// What the processes of launches find in their environment, whichever launch they are.

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use crate::orphans::{LaunchId, Started};
 
 /// A handle to the spawning thread.
+#[derive(Clone)]
 pub(crate) struct Spawner {
     orders: mpsc::Sender<Order>,
 }

@@ -143,3 +143,17 @@ async fn what_nobody_waits_for_is_not_synced_and_close_syncs_it() {
     store.close().await.expect("it closes");
     assert_eq!(disk.n_synced.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test]
+async fn whoever_polls_writes_and_without_that_the_thread_does() {
+    let (store, disk) = store();
+    store.commit_here(line(1)).await.expect("the disk is well");
+    assert_eq!(disk.n_synced.load(Ordering::SeqCst), 1);
+    let (one, two) = tokio::join!(store.commit_here(line(2)), store.commit(line(3)));
+    one.and(two).expect("the disk is well");
+    // Nobody waits for this one, and it is made all the same.
+    let mut news = store.news();
+    drop(store.commit_here(line(4)));
+    news.recv().await.expect("it is applied");
+    store.close().await.expect("the disk is well");
+}

@@ -20,6 +20,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::blobs::{names_in, sync_dir};
 use super::layers::Layers;
 use super::pack::{self, Pack, PackWriter};
+use super::recent::Recent;
 use super::recovery::new_tree;
 use super::sums::{self, Sums};
 use super::wal::Wal;
@@ -48,9 +49,6 @@ const PAUSE: Duration = Duration::from_secs(120);
 
 /// The number under which pairs are copied that no single write has written.
 pub(super) const BEFORE_ALL: u64 = 0;
-
-/// How many pairs are read at once.
-const CHUNK_PAIRS: usize = 256;
 
 /// How many keys are copied at once: what sled replaces on the way stays in memory until the batch ends.
 const BATCH_KEYS: usize = 64;
@@ -220,7 +218,7 @@ impl Compaction<'_> {
         let sled_dir = dir.join("sled");
         let db = new_tree(&next_dir)?;
         let log = Wal::create(&next_dir.join(LOG))?;
-        let layers = Layers::over(Some(pack), db, log, &sled_dir)?;
+        let layers = Layers::over(Some(pack), db, log, Recent::default(), &sled_dir)?;
         let mut next = Next::new(&self.old, layers, self.core.state().sums);
         for _ in 0..ROUNDS_MAX {
             if self.n_changed() <= CHANGED_MAX {
@@ -248,20 +246,15 @@ impl Compaction<'_> {
 
     fn write_pack(&self, number: u64) -> Result<(), Error> {
         let mut writer = PackWriter::create(&packs_dir(&self.core.dir), number)?;
-        let mut range = Vec::new()..vec![u8::MAX];
-        loop {
+        self.old.each_pair(|key, packed| {
             if self.is_over.load(Ordering::SeqCst) {
                 return Err(Error::Closed);
             }
-            let chunk = self.old.scan(range.clone(), CHUNK_PAIRS)?;
-            let Some((last, _)) = chunk.last() else { break };
-            range.start = keys::after(last);
-            for (key, packed) in &chunk {
-                if key != keys::SUMS {
-                    writer.push(key, packed, sums::share(key, packed))?;
-                }
+            if key != keys::SUMS {
+                writer.push(key, packed, sums::share(key, packed))?;
             }
-        }
+            Ok(())
+        })?;
         writer.finish()
     }
 

@@ -14,6 +14,7 @@
 //! `format` is written last when a store is created. So where it is there, the tree must hold its
 //! format record too: a tree without one was emptied or cut, and is not taken for a new store.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -29,7 +30,7 @@ use super::layers::Layers;
 use super::lock::DirectoryLock;
 use super::pack::Pack;
 use super::recovery::{self, Recovered};
-use super::sums::{self, Sums};
+use super::sums::Sums;
 use super::{Core, SledEngine, State, compaction, io_error, space};
 use crate::record::{self, Format};
 use crate::{Changes, Engine, Error, clock, keys, migration};
@@ -65,8 +66,8 @@ fn try_open(dir: &Path) -> Result<SledEngine, Error> {
     let sled_dir = dir.join("sled");
     compaction::clean_up(dir)?;
     let head = Head::open(dir)?;
-    let Recovered { tree, log, sums } = recovery::recover(&sled_dir, format, &head)?;
-    let layers = Layers::over(checked_pack(dir, sums.whole.pack)?, tree, log, &sled_dir)?;
+    let Recovered { tree, log, recent, sums } = recovery::recover(&sled_dir, format, &head)?;
+    let layers = Layers::over(checked_pack(dir, sums.whole.pack)?, tree, log, recent, &sled_dir)?;
     let state = State { sums, changed: None, last_change: None, stopped: None };
     let core = Core {
         layers: RwLock::new(Arc::new(layers)),
@@ -224,13 +225,11 @@ fn sweep(core: &Core) -> Result<(), Error> {
     compaction::remove_packs(&core.dir, |number| number != whole.pack)?;
     let files = core.blobs.files()?;
     if files.len() as u64 > n_blobs {
-        let layers = core.layers();
-        let mut names = sums::blob_names(&layers.db, &core.dir)?;
-        if let Some(pack) = &layers.pack {
-            for pair in pack.range(Vec::new()..vec![u8::MAX]) {
-                names.extend(BlobName::of(&pair?.1));
-            }
-        }
+        let mut names = HashSet::new();
+        core.layers().each_pair(|_, packed| {
+            names.extend(BlobName::of(packed));
+            Ok(())
+        })?;
         Blobs::sweep(blobs::unnamed(files, &names));
     }
     Ok(())

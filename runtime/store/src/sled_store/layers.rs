@@ -1,31 +1,71 @@
 //! What is new, in sled, over what is older, in a pack: together one ordered set of pairs.
 //!
-//! What is in sled is durable by the log that is written ahead, never by itself.
+//! What is in sled is durable by the log that is written ahead, never by itself; what was written last is not
+//! even there yet, see [`Recent`].
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use super::guarded::guarded;
 use super::io_error;
 use super::pack::{Pack, PackedPair};
+use super::recent::Recent;
 use super::waker::Waker;
 use super::wal::{Change, Wal};
 use crate::{Error, keys};
+
+/// How many pairs are read together, where all are.
+const CHUNK_PAIRS: usize = 256;
 
 /// Stands in sled for a key that is in the pack and was removed since.
 pub(super) const REMOVED: u8 = 3;
 
 /// A sled and the pack below it. The pack stays the same for as long as the sled is in use.
 pub(super) struct Layers {
-    waker: Waker,
+    // The thread ends before what it uses.
+    _mover: Mover,
     pub(super) db: sled::Db,
     log: Mutex<Wal>,
-    /// Held while a write is put into sled: nobody sees a part of it. Sled's own batches would be written
-    /// to disk at once.
-    visible: RwLock<()>,
+    recent: Arc<Recent>,
     pub(super) pack: Option<Pack>,
     sled_dir: PathBuf,
+}
+
+/// The thread that tells sled of what was written.
+struct Mover {
+    recent: Arc<Recent>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Mover {
+    fn start(recent: Arc<Recent>, db: sled::Db, sled_dir: &Path) -> std::io::Result<Self> {
+        let waker = Waker::start(db.clone(), sled_dir.to_owned())?;
+        let (source, path) = (recent.clone(), sled_dir.to_owned());
+        let put = move |key: &sled::IVec, packed: Option<&sled::IVec>| {
+            let put = || match packed {
+                Some(packed) => db.insert(key, packed).map(drop),
+                None => db.remove(key).map(drop),
+            };
+            let put = || waker.during(put);
+            guarded("write", &path, || "the tree".into(), put).map_err(|error| error.to_string())
+        };
+        let moving = move || source.keep_moving(put);
+        let thread = thread::Builder::new().name("store index".into()).spawn(moving)?;
+        Ok(Self { recent, thread: Some(thread) })
+    }
+}
+
+impl Drop for Mover {
+    fn drop(&mut self) {
+        self.recent.end();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that tells sled what was written panicked");
+        }
+    }
 }
 
 /// What there is of a key before it is changed.
@@ -53,18 +93,19 @@ impl Old {
 }
 
 impl Layers {
-    /// Puts a sled and its log over a pack. `sled_dir` is where its files stand, or will stand once it is
-    /// in use.
+    /// Puts a sled, its log, and what of the log sled was not told, over a pack. `sled_dir` is where its
+    /// files stand, or will stand once it is in use.
     pub(super) fn over(
         pack: Option<Pack>,
         db: sled::Db,
         log: Wal,
+        recent: Recent,
         sled_dir: &Path,
     ) -> Result<Self, Error> {
-        let sled_dir = sled_dir.to_owned();
-        let waker = Waker::start(db.clone(), sled_dir.clone())
+        let (sled_dir, recent) = (sled_dir.to_owned(), Arc::new(recent));
+        let mover = Mover::start(recent.clone(), db.clone(), &sled_dir)
             .map_err(io_error("start a thread for", &sled_dir))?;
-        Ok(Self { waker, db, log: log.into(), visible: RwLock::default(), pack, sled_dir })
+        Ok(Self { _mover: mover, db, log: log.into(), recent, pack, sled_dir })
     }
 
     /// The value of a key.
@@ -88,7 +129,9 @@ impl Layers {
     }
 
     fn fresh(&self, key: &[u8]) -> Result<Option<sled::IVec>, Error> {
-        let _whole = self.whole();
+        if let Some(recent) = self.recent.read().get(key) {
+            return Ok(recent);
+        }
         guarded("read", &self.sled_dir, || keys::describe(key), || self.db.get(key))
     }
 
@@ -120,11 +163,28 @@ impl Layers {
         }
     }
 
+    /// Shows every pair, in order. Others may write meanwhile.
+    ///
+    /// # Errors
+    /// One cannot be read, or `see` fails.
+    pub(super) fn each_pair(
+        &self,
+        mut see: impl FnMut(&[u8], &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut range = Vec::new()..vec![u8::MAX];
+        loop {
+            let chunk = self.scan(range.clone(), CHUNK_PAIRS)?;
+            let Some((last, _)) = chunk.last() else { return Ok(()) };
+            range.start = keys::after(last);
+            chunk.iter().try_for_each(|(key, packed)| see(key, packed))?;
+        }
+    }
+
     fn scan_fresh(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<PackedPair>, Error> {
         let first = range.start.clone();
-        let _whole = self.whole();
+        let recent = self.recent.read();
         let read = || {
-            let pairs = self.db.range(range).take(limit);
+            let pairs = recent.over(&range, self.db.range(range.clone())).take(limit);
             pairs.map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
         };
         guarded("read", &self.sled_dir, || keys::describe(&first), read)
@@ -133,31 +193,27 @@ impl Layers {
     /// Does what a write does, durably with the next [`Layers::sync`].
     pub(super) fn write(&self, n_writes: u64, changes: Vec<Change>) -> Result<(), Error> {
         self.push(n_writes, &changes)?;
-        self.show(changes, || {})
+        self.show(changes, || {});
+        Ok(())
     }
 
     /// Puts a write into the log, durably with the next [`Layers::sync`]. Nobody reads it yet.
     pub(super) fn push(&self, n_writes: u64, changes: &[Change]) -> Result<(), Error> {
+        self.recent
+            .wait_for_room()
+            .map_err(|reason| io_error("write", &self.sled_dir)(std::io::Error::other(reason)))?;
         self.log().push(n_writes, changes)
     }
 
     /// Calls `tell` at a moment from which on nobody reads what was there before these changes, and lets
     /// them be read.
-    pub(super) fn show(&self, changes: Vec<Change>, tell: impl FnOnce()) -> Result<(), Error> {
-        let put = || {
-            let _alone = self.visible.write().unwrap_or_else(PoisonError::into_inner);
-            tell();
-            changes.into_iter().try_for_each(|(key, packed)| put(&self.db, key, packed))
-        };
-        guarded("write", &self.sled_dir, || "the tree".into(), || self.waker.during(put)).map_err(
-            |error| match error {
-                // Sled may have gone half of the way.
-                Error::Damaged { reason, .. } => {
-                    io_error("write", &self.sled_dir)(std::io::Error::other(reason))
-                }
-                other => other,
-            },
-        )
+    pub(super) fn show(&self, changes: Vec<Change>, tell: impl FnOnce()) {
+        self.recent.write(changes, tell);
+    }
+
+    /// Returns once sled has been told everything, or takes no more.
+    pub(super) fn settle(&self) {
+        self.recent.settle();
     }
 
     /// Makes everything durable that was written.
@@ -170,21 +226,8 @@ impl Layers {
         self.log().n_bytes()
     }
 
-    /// No write is in sled in part.
-    fn whole(&self) -> RwLockReadGuard<'_, ()> {
-        self.visible.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn log(&self) -> MutexGuard<'_, Wal> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Puts a pair into sled, or takes it out.
-pub(super) fn put(db: &sled::Db, key: Vec<u8>, packed: Option<Vec<u8>>) -> sled::Result<()> {
-    match packed {
-        Some(packed) => db.insert(key, packed).map(drop),
-        None => db.remove(key).map(drop),
     }
 }
 

@@ -1,21 +1,24 @@
 //! Sled and its log as a crash, or a close, has left them.
 //!
 //! The log holds everything that is not in the pack, and sled is made anew of it whenever a store is
-//! opened. So nothing depends on what a power cut leaves of sled's files, which nobody syncs.
+//! opened, while that is in use already. So nothing depends on what a power cut leaves of sled's files, which nobody syncs.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use sled::IVec;
+
 use super::blobs::names_in;
 use super::compaction::BEFORE_ALL;
 use super::directory::{damaged_tree, heal, open_sled};
 use super::guarded::guarded;
 use super::head::Head;
-use super::sums::{self, Sums};
-use super::wal::{Change, Entry, Wal};
-use super::{LOG, TREE, io_error, layers};
+use super::recent::Recent;
+use super::sums::{self, Source, Sums};
+use super::wal::{Change, Wal};
+use super::{LOG, TREE, io_error};
 use crate::{Error, keys};
 
 /// From this format on there is a log.
@@ -28,6 +31,8 @@ const CHUNK_PAIRS: usize = 1024;
 pub(super) struct Recovered {
     pub(super) tree: sled::Db,
     pub(super) log: Wal,
+    /// What sled was not told.
+    pub(super) recent: Recent,
     pub(super) sums: Sums,
 }
 
@@ -59,9 +64,12 @@ fn from_log(sled_dir: &Path, head: &Head) -> Result<Recovered, Error> {
     let (log, entries) = Wal::open(&sled_dir.join(LOG))?;
     head.check(entries.last().map_or(0, |(n_writes, _)| *n_writes))?;
     let tree = new_tree(sled_dir)?;
-    redo(&tree, sled_dir, entries)?;
-    let sums = checked_sums(&tree, sled_dir)?;
-    Ok(Recovered { tree, log, sums })
+    let changes = entries.into_iter().flat_map(|(_, changes)| changes);
+    let changes = changes.map(|(key, packed)| (IVec::from(key), packed.map(IVec::from)));
+    let mut latest: BTreeMap<_, _> = changes.collect();
+    latest.retain(|_, packed| packed.is_some());
+    let sums = checked_sums(&latest)?;
+    Ok(Recovered { tree, log, recent: Recent::new(latest), sums })
 }
 
 /// An empty sled.
@@ -71,22 +79,6 @@ pub(super) fn new_tree(sled_dir: &Path) -> Result<sled::Db, Error> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error("remove", &path)(error)),
         _ => open_sled(&path),
     }
-}
-
-/// Tells sled what the entries come to.
-fn redo(tree: &sled::Db, sled_dir: &Path, entries: Vec<Entry>) -> Result<(), Error> {
-    let changes = entries.into_iter().flat_map(|(_, changes)| changes);
-    let latest: BTreeMap<_, _> = changes.collect();
-    apply(tree, sled_dir, latest.into_iter().filter(|(_, packed)| packed.is_some()))
-}
-
-fn apply(
-    tree: &sled::Db,
-    sled_dir: &Path,
-    changes: impl Iterator<Item = Change>,
-) -> Result<(), Error> {
-    let put = || changes.into_iter().try_for_each(|(key, packed)| layers::put(tree, key, packed));
-    guarded("write", sled_dir, || "the tree".into(), put)
 }
 
 /// Writes the log of a store that has none, or none that counts yet: until now sled's files counted.
@@ -105,18 +97,29 @@ fn begin_log(sled_dir: &Path, is_created: bool, head: &Head) -> Result<Recovered
     if has_old_tree {
         heal(sled_dir)?;
         let old = open_sled(sled_dir)?;
-        head.check(sums::stored(&old, sled_dir)?.n_writes)?;
-        sums = checked_sums(&old, sled_dir)?;
+        let pairs = (&old, sled_dir);
+        head.check(sums::stored(&pairs)?.n_writes)?;
+        sums = checked_sums(&pairs)?;
         take_over(&old, sled_dir, |chunk| {
             log.push(BEFORE_ALL, &chunk)?;
-            apply(&tree, sled_dir, chunk.into_iter())
+            put_all(&tree, sled_dir, chunk)
         })?;
     }
     let last = (keys::SUMS.to_vec(), Some(sums.to_bytes()));
     log.push(sums.n_writes, std::slice::from_ref(&last))?;
     log.sync()?;
-    apply(&tree, sled_dir, std::iter::once(last))?;
-    Ok(Recovered { tree, log, sums })
+    put_all(&tree, sled_dir, vec![last])?;
+    Ok(Recovered { tree, log, recent: Recent::default(), sums })
+}
+
+fn put_all(tree: &sled::Db, sled_dir: &Path, changes: Vec<Change>) -> Result<(), Error> {
+    let put = || {
+        changes.into_iter().try_for_each(|(key, packed)| match packed {
+            Some(packed) => tree.insert(key, packed).map(drop),
+            None => tree.remove(key).map(drop),
+        })
+    };
+    guarded("write", sled_dir, || "the tree".into(), put)
 }
 
 /// Removes what is left of the files of a store that had no log.
@@ -153,24 +156,24 @@ fn take_over(
     }
 }
 
-/// What the tree comes to, unless that is less than it should.
-fn checked_sums(tree: &sled::Db, sled_dir: &Path) -> Result<Sums, Error> {
-    let stored = sums::stored(tree, sled_dir)?;
-    let digests = sums::found(tree, sled_dir)?;
+/// What the pairs come to, unless that is less than it should.
+fn checked_sums(pairs: &impl Source) -> Result<Sums, Error> {
+    let stored = sums::stored(pairs)?;
+    let digests = sums::found(pairs)?;
     if stored.digests.is_some_and(|stored| stored != digests) {
         // What shows by itself when it is read must not keep everything else from being read.
-        let damaged = sums::damaged_record(tree, sled_dir)?;
+        let damaged = sums::damaged_record(pairs)?;
         let reason = "it does not come to what was written: some of it is missing";
         let record = damaged.ok_or_else(|| damaged_tree(reason))?;
         tracing::error!(record, "the store is opened although one of its records is damaged");
     }
     let n_blobs = match stored.n_blobs {
         Some(n_blobs) => n_blobs,
-        None => sums::blob_names(tree, sled_dir)?.len() as u64,
+        None => sums::n_blobs(pairs)?,
     };
     let whole = match stored.whole {
         Some(whole) => whole,
-        None => sums::whole_of(tree, sled_dir)?,
+        None => sums::whole_of(pairs)?,
     };
     Ok(Sums { n_writes: stored.n_writes, n_blobs, digests, whole })
 }

@@ -9,12 +9,16 @@
 //! second sum: a new pack takes the place of the old one only where it comes to the same.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::Path;
+
+use sled::IVec;
 
 use super::INLINE;
 use super::blobs::BlobName;
 use super::guarded::guarded;
 use super::layers::REMOVED;
+use super::recent::{self, Table};
 use crate::{Error, keys, record};
 
 /// Plays are summed up in so many groups: what is lost of one makes only those of its group suspect.
@@ -168,34 +172,70 @@ fn take_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((u64::from_be_bytes(*number), rest))
 }
 
-/// What the tree says of itself.
-pub(super) fn stored(tree: &sled::Db, path: &Path) -> Result<Stored, Error> {
-    let record = || keys::describe(keys::SUMS);
-    let stored = guarded("read", path, record, || tree.get(keys::SUMS))?;
-    let Some(bytes) = stored else { return Ok(Stored::default()) };
-    Stored::from_bytes(&bytes)
-        .ok_or_else(|| Error::Damaged { record: record(), reason: "they are cut off".into() })
+/// Where pairs are read that are not in use yet.
+pub(super) trait Source {
+    /// The value of a key.
+    fn value(&self, key: &[u8]) -> Result<Option<IVec>, Error>;
+
+    /// Shows every pair of a range of keys, in order.
+    fn each(&self, range: Range<Vec<u8>>, see: impl FnMut(&[u8], &[u8])) -> Result<(), Error>;
+
+    /// Shows every pair.
+    fn every(&self, see: impl FnMut(&[u8], &[u8])) -> Result<(), Error> {
+        self.each(Vec::new()..vec![u8::MAX], see)
+    }
 }
 
-/// What is in the tree, summed up.
-pub(super) fn found(tree: &sled::Db, path: &Path) -> Result<Digests, Error> {
+/// A sled and where its files stand.
+impl Source for (&sled::Db, &Path) {
+    fn value(&self, key: &[u8]) -> Result<Option<IVec>, Error> {
+        guarded("read", self.1, || keys::describe(key), || self.0.get(key))
+    }
+
+    fn each(&self, range: Range<Vec<u8>>, mut see: impl FnMut(&[u8], &[u8])) -> Result<(), Error> {
+        let first = range.start.clone();
+        let read = || {
+            self.0.range(range).try_for_each(|pair| pair.map(|(key, packed)| see(&key, &packed)))
+        };
+        guarded("read", self.1, || keys::describe(&first), read)
+    }
+}
+
+/// What a log comes to.
+impl Source for Table {
+    fn value(&self, key: &[u8]) -> Result<Option<IVec>, Error> {
+        Ok(self.get(key).cloned().flatten())
+    }
+
+    fn each(&self, range: Range<Vec<u8>>, mut see: impl FnMut(&[u8], &[u8])) -> Result<(), Error> {
+        let pairs = recent::part(self, &range);
+        pairs
+            .filter_map(|(key, packed)| Some((key, packed.as_ref()?)))
+            .for_each(|(k, v)| see(k, v));
+        Ok(())
+    }
+}
+
+/// What the pairs say of themselves.
+pub(super) fn stored(pairs: &impl Source) -> Result<Stored, Error> {
+    let Some(bytes) = pairs.value(keys::SUMS)? else { return Ok(Stored::default()) };
+    Stored::from_bytes(&bytes).ok_or_else(|| Error::Damaged {
+        record: keys::describe(keys::SUMS),
+        reason: "they are cut off".into(),
+    })
+}
+
+/// What there is, summed up.
+pub(super) fn found(pairs: &impl Source) -> Result<Digests, Error> {
     let mut digests = Digests::default();
     for range in keys::summed() {
-        let first = range.start.clone();
-        let add = || {
-            for pair in tree.range(range) {
-                let (key, packed) = pair?;
-                digests.add(&key, &packed);
-            }
-            Ok(())
-        };
-        guarded("read", path, || keys::describe(&first), add)?;
+        pairs.each(range, |key, packed| digests.add(key, packed))?;
     }
     Ok(digests)
 }
 
 /// The first record that the sums are taken over and that does not read, in words.
-pub(super) fn damaged_record(tree: &sled::Db, path: &Path) -> Result<Option<String>, Error> {
+pub(super) fn damaged_record(pairs: &impl Source) -> Result<Option<String>, Error> {
     let is_damaged = |key: &[u8], packed: &[u8]| match packed {
         // An entry of a list is all key.
         [INLINE] => !keys::is_listed(key),
@@ -203,46 +243,32 @@ pub(super) fn damaged_record(tree: &sled::Db, path: &Path) -> Result<Option<Stri
         [REMOVED] => false,
         _ => BlobName::of(packed).is_none(),
     };
-    let find = || {
-        for range in keys::summed() {
-            for pair in tree.range(range) {
-                let (key, packed) = pair?;
-                if is_damaged(&key, &packed) {
-                    return Ok(Some(keys::describe(&key)));
-                }
+    let mut found = None;
+    for range in keys::summed() {
+        pairs.each(range, |key, packed| {
+            if found.is_none() && is_damaged(key, packed) {
+                found = Some(keys::describe(key));
             }
-        }
-        Ok(None)
-    };
-    guarded("read", path, || "the tree".into(), find)
+        })?;
+    }
+    Ok(found)
 }
 
-/// The names of all blobs.
-pub(super) fn blob_names(tree: &sled::Db, path: &Path) -> Result<HashSet<BlobName>, Error> {
+/// How many blobs are named.
+pub(super) fn n_blobs(pairs: &impl Source) -> Result<u64, Error> {
     let mut names = HashSet::new();
-    let collect = || {
-        for pair in tree.iter() {
-            names.extend(BlobName::of(&pair?.1));
-        }
-        Ok(())
-    };
-    guarded("read", path, || "the tree".into(), collect)?;
-    Ok(names)
+    pairs.every(|_, packed| names.extend(BlobName::of(packed)))?;
+    Ok(names.len() as u64)
 }
 
-/// What everything in the tree comes to: for a store that did not keep count.
-pub(super) fn whole_of(tree: &sled::Db, path: &Path) -> Result<Whole, Error> {
+/// What all pairs come to: for a store that did not keep count.
+pub(super) fn whole_of(pairs: &impl Source) -> Result<Whole, Error> {
     let mut whole = Whole::default();
-    let add = || {
-        for pair in tree.iter() {
-            let (key, packed) = pair?;
-            if key != keys::SUMS {
-                whole.exchange(&key, None, Some(&packed));
-            }
+    pairs.every(|key, packed| {
+        if key != keys::SUMS {
+            whole.exchange(key, None, Some(packed));
         }
-        Ok(())
-    };
-    guarded("read", path, || "the tree".into(), add)?;
+    })?;
     Ok(whole)
 }
 
