@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use hero_schema::{PlaySid, PlayStatus, RequestKind, Timestamp, VersionSid, WorkflowSid};
 use hero_store::{Batch, Due, Error, PageQuery, PlayQuery, SledStore, Store, Write};
@@ -258,13 +259,13 @@ async fn a_replaced_large_value_takes_its_file_with_it() {
         large.revision = revision;
         large.input = samples::json(&format!("[{revision}, \"{}\"]", "x".repeat(10_000)));
         commit(&store, [Write::Play(Box::new(large.clone()))]).await;
-        assert_eq!(files_under(&dir.path().join("blobs")).len(), 1, "{revision}");
+        until_there_are(1, &dir).await;
         assert_eq!(store.play(&large.sid).await.expect("readable"), Some(large.clone()));
     }
     large.revision += 1;
     large.input = samples::json("[]");
     commit(&store, [Write::Play(Box::new(large))]).await;
-    assert_eq!(files_under(&dir.path().join("blobs")), Vec::<PathBuf>::new());
+    until_there_are(0, &dir).await;
 }
 
 #[tokio::test]
@@ -279,7 +280,7 @@ async fn a_removed_play_takes_its_large_values_with_it() {
     commit(&store, [step("b", "k", &large)]).await;
     assert_eq!(files_under(&dir.path().join("blobs")).len(), 3);
     commit(&store, [Write::Remove(ended.sid)]).await;
-    assert_eq!(files_under(&dir.path().join("blobs")).len(), 1);
+    until_there_are(1, &dir).await;
     let kept = store.outcomes(&PlaySid::new("b")).await.expect("readable");
     assert_eq!(kept, [outcome("k", &large)]);
 }
@@ -594,6 +595,18 @@ async fn writes_until_it_is_killed() {
     for writer in writers {
         writer.await.expect("it writes until it is killed");
     }
+}
+
+/// What nobody reads any more is removed right after whoever waits was told.
+async fn until_there_are(n_blobs: usize, dir: &TempDir) {
+    let blobs = dir.path().join("blobs");
+    let waited = async {
+        while files_under(&blobs).len() != n_blobs {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let is_so = tokio::time::timeout(Duration::from_secs(30), waited).await.is_ok();
+    assert!(is_so, "{} blobs in place of {n_blobs}", files_under(&blobs).len());
 }
 
 fn files_under(dir: &Path) -> Vec<PathBuf> {
