@@ -97,7 +97,7 @@ pub(crate) fn span_start(
 
 /// A step has ended. *arguments* and *outcome* are JSON text.
 #[pyfunction]
-#[pyo3(signature = (key, parent_path, name, arguments, source_hash, span_id, outcome, *, compensable=false, plan=false))]
+#[pyo3(signature = (key, parent_path, name, arguments, source_hash, span_id, outcome, *, compensable=false, plan=false, place=None))]
 #[expect(clippy::too_many_arguments, reason = "they are the fields of the frame")]
 pub(crate) fn step_output(
     key: &str,
@@ -109,6 +109,7 @@ pub(crate) fn step_output(
     outcome: &str,
     compensable: bool,
     plan: bool,
+    place: Option<&str>,
 ) -> String {
     let mut out = String::with_capacity(384 + outcome.len());
     out.push_str("{\"step_output\":{\"key\":");
@@ -125,6 +126,9 @@ pub(crate) fn step_output(
     }
     if plan {
         out.push_str(",\"plan\":true");
+    }
+    if place.is_some() {
+        write_member(&mut out, ",\"place\":", place);
     }
     out.push_str(",\"outcome\":");
     out.push_str(outcome);

@@ -1,5 +1,7 @@
 //! What a launch is handed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Json, PlaySid, StepKey, VersionSid};
@@ -30,6 +32,19 @@ pub struct LaunchOrder {
     /// Completed steps that have an undo, in the order they completed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compensations: Vec<Compensable>,
+    /// What is known of its plans; None where no step of the bundle is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plans: Option<Plans>,
+}
+
+/// What a launch is to do at steps that are marked `plan=True`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Plans {
+    /// The frozen outputs, by place: what stands here is taken in place of a run.
+    pub frozen: BTreeMap<String, Json>,
+    /// Whether one that does not stand here may run.
+    pub may_plan: bool,
 }
 
 /// A completed step that is undone should the play fail.

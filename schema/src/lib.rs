@@ -20,6 +20,7 @@ pub mod play;
 pub mod resume;
 pub mod retention;
 pub mod rpc;
+pub mod saved;
 pub mod service;
 pub mod span;
 pub mod starter;
@@ -41,6 +42,7 @@ pub use play::{
 };
 pub use resume::{Answer, Answerer, RequestKind, ResumeRequest};
 pub use retention::Retention;
+pub use saved::{FrozenPlan, SavedPlay};
 pub use span::{LogLevel, LogLine, LogStream, Span, SpanKind, SpanStatus};
 pub use starter::Starter;
 pub use step::{Outcome, OutcomeRecord, Raised};

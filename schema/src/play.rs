@@ -173,6 +173,9 @@ pub struct PlayRecord {
     pub start_key: Option<StartKey>,
     /// The play that spawned this one.
     pub parent: Option<PlaySid>,
+    /// Whether a plan that its version has no frozen output of fails instead of running.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forbids_replan: bool,
     /// How much it may spend; None sets no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
@@ -254,6 +257,7 @@ impl PlayRecord {
             left_over: Vec::new(),
             start_key: None,
             parent: None,
+            forbids_replan: false,
             budget: None,
             spent_before: Usage::default(),
             spent_in_vain: Usage::default(),

@@ -56,6 +56,7 @@ macro_rules! methods {
 methods! {
     workflow_save(WorkflowSave) -> Workflow,
         "Bundles a file and stores it as the current version of a workflow; the same content is a no-op.";
+    workflow_save_from_play(WorkflowSaveFromPlay) -> SavedWorkflow, "Stores what a successful play has run as the current version of a workflow, with its plans frozen.";
     workflow_check(WorkflowCheck) -> Checked, "What in a file will not be the same, or will happen again, in every launch; stores nothing.";
     workflow_get(WorkflowGet) -> WorkflowDetail, "A workflow with its current version, or another one, its source, and how that differs from another version.";
     workflow_list(WorkflowList) -> WorkflowPage, "The workflows by name.";
@@ -106,6 +107,61 @@ pub struct WorkflowSave {
     /// The interpreter that reads it; None takes the server's.
     #[serde(default)]
     pub python: Option<String>,
+}
+
+/// Parameters of `workflow_save_from_play`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowSaveFromPlay {
+    /// The play; it must have succeeded.
+    pub play_sid: PlaySid,
+    /// What the workflow is called.
+    pub name: String,
+    /// What plays of the version are to be given. None takes what the flow takes; otherwise the other
+    /// parameters of the flow keep what the play had.
+    #[serde(default)]
+    pub inputs: Option<Vec<InputDeclaration>>,
+    /// Arguments in place of those of the play, in whose texts `{{inputs.name}}` stands for an input.
+    #[serde(default)]
+    pub input_data: BTreeMap<String, Json>,
+}
+
+/// An input that a version saved from a play declares.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct InputDeclaration {
+    /// Its name: letters, digits, `_` and `-`. That of a parameter stands for it unless `input_data`
+    /// says otherwise.
+    pub name: String,
+    /// Its JSON type; None takes that of the parameter of this name, if there is one.
+    #[serde(default)]
+    pub field_type: Option<crate::FieldType>,
+    /// For people.
+    #[serde(default)]
+    pub description: String,
+    /// What is taken where a play does not give it; None where a play must.
+    #[serde(
+        default,
+        deserialize_with = "crate::json::present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub default: Option<Json>,
+}
+
+/// Result of `workflow_save_from_play`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct SavedWorkflow {
+    /// The workflow.
+    pub workflow: Workflow,
+    /// Whether every step marked `plan=True` has a frozen output.
+    pub fully_frozen: bool,
+    /// The places of the frozen outputs.
+    pub frozen: Vec<String>,
+    /// The steps marked `plan=True` that have none.
+    pub missing_plans: Vec<String>,
 }
 
 /// Parameters of `workflow_check`.
@@ -174,6 +230,9 @@ pub struct WorkflowDetail {
     pub number: u32,
     /// The version, with the source.
     pub version: WorkflowVersion,
+    /// Whether every step marked `plan=True` has a frozen output.
+    #[serde(default)]
+    pub fully_frozen: bool,
     /// A unified diff of all files that differ; None where none was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,

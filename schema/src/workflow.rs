@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::json::present;
-use crate::{Json, Timestamp, VersionSid, WorkflowSid};
+use crate::{Json, SavedPlay, Timestamp, VersionSid, WorkflowSid};
 
 /// The code of a version: everything a launch needs beside the interpreter and its packages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct FlowSignature {
     /// The variables of the supervisor's environment that it asks for, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
+    /// The steps of the bundle that are marked `plan=True`, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plans: Vec<String>,
 }
 
 /// One parameter or output of a flow.
@@ -92,12 +95,15 @@ impl FieldType {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
 pub struct WorkflowVersion {
-    /// The content hash of the bundle.
+    /// The content hash of the bundle, and of what it was given by a play where it was.
     pub sid: VersionSid,
     /// The code.
     pub bundle: Bundle,
     /// What it takes and gives.
     pub signature: FlowSignature,
+    /// What it was given by the play that it was saved from; None for a version of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<SavedPlay>,
     /// When this content was first stored.
     pub created_at: Timestamp,
 }

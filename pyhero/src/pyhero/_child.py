@@ -22,7 +22,7 @@ from . import _native, _outcome, _play, _wire
 from ._codec import dumps
 from ._errors import DefinitionError, FlowNotFound
 from ._names import Names, real_path
-from ._play import Completed, Paused, Play
+from ._play import Completed, Paused, Plans, Play
 from ._runner import run_root
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def _make_play(order: Mapping[str, Any], channel: _native.Channel, play_sid: str
     completed = [
         Completed(step["key"], step["name"], dumps(step["output"])) for step in order.get("compensations", ())
     ]
+    plans = order.get("plans")
     return Play(
         sid=play_sid,
         version=_variable("HERO_WORKFLOW_VERSION_SID"),
@@ -112,6 +113,7 @@ def _make_play(order: Mapping[str, Any], channel: _native.Channel, play_sid: str
         names=Names(os.path.join(bundle_dir, order["entry"])),
         idempotency_sid=order.get("idempotency_sid"),
         completed=completed,
+        plans=plans and Plans(plans["frozen"], may_plan=plans["may_plan"]),
     )
 
 

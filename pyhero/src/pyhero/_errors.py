@@ -8,6 +8,7 @@ HeroError
 ├── EncodeError           TypeError        a result that cannot be stored
 ├── AnswerMismatch        ValueError       an answer that does not fit its pause
 ├── StepFailed            RuntimeError     a remembered exception that cannot be raised as itself
+├── PlanMissing           RuntimeError     a plan that is not frozen, in a play that may not plan
 ├── StepInterrupted       RuntimeError     a step with retry="never" whose process ended in the middle
 ├── StepTimeout           TimeoutError     a step took longer than its timeout
 ├── PauseTimeout          TimeoutError     nobody answered a pause in time
@@ -104,6 +105,11 @@ class StepFailed(HeroError, RuntimeError):
     def __str__(self) -> str:
         name = self.class_name.rpartition(":")[2]
         return f"{name}: {self.message}" if self.message else name
+
+
+class PlanMissing(HeroError, RuntimeError):
+    """A step with `plan=True` has no frozen output, and the play may not plan anew: a schedule that does not
+    allow it has started the play. Not remembered."""
 
 
 class StepInterrupted(HeroError, RuntimeError):

@@ -65,6 +65,7 @@ def step_output(
     *,
     compensable: bool = False,
     plan: bool = False,
+    place: str | None = None,
 ) -> str: ...
 
 @final

@@ -12,11 +12,12 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from . import _native, _wire
+from . import _native, _outcome, _wire
+from ._errors import PlanMissing
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import FrameType
 
     from ._names import Names
@@ -102,6 +103,7 @@ class Frame:
         attempt: Which attempt at its step this is, counted from 1; None where there is only one.
         may_pause: Whether the body may be entered again.
         is_limited: Whether it runs out of time should its span stay open.
+        place: Where it stands whatever its arguments are; kept only where the play has plans.
     """
 
     __slots__ = (
@@ -112,6 +114,7 @@ class Frame:
         "parent",
         "path",
         "paused_in",
+        "place",
         "play",
         "span_id",
         "step_key",
@@ -135,19 +138,23 @@ class Frame:
         self.attempt: int | None = None
         self.may_pause = True
         self.is_limited = False
+        self.place = ""
         self.paused_in: list[Branch] = []
 
     def block(self, span_id: str) -> Frame:
         """A span within this call that is no call itself."""
         block = Frame(self.play, self, span_id, self.path, self.step_key, self.occurrences)
         block.attempt = self.attempt
+        block.place = self.place
         return block
 
     def aside(self, key: str = "") -> Frame:
         """A place beside what the call does: for what undoes the step of this key, else for a note of the
         launch. A play that is tried again takes over nothing from there; no name begins like it."""
         occurrences = _native.Occurrences()
-        return Frame(self.play, self, self.span_id, f"{self.path}/~{key}", key or self.step_key, occurrences)
+        frame = Frame(self.play, self, self.span_id, f"{self.path}/~{key}", key or self.step_key, occurrences)
+        frame.place = f"{self.place}/~"
+        return frame
 
     def branch(self, index: int) -> Frame:
         """A branch of a fan-out that is shown as this block."""
@@ -155,6 +162,7 @@ class Frame:
         occurrences = self.occurrences.branch(index)
         branch = Frame(self.play, self, self.span_id, self.path + part, self.step_key + part, occurrences)
         branch.attempt = self.attempt
+        branch.place = self.place + part
         return branch
 
 
@@ -166,10 +174,40 @@ class Completed(NamedTuple):
     output: str
 
 
+class Plans:
+    """What a play knows of its steps that are plans (`hero_schema::child::Plans`).
+
+    Attributes:
+        frozen: Their frozen outputs by place, JSON.
+        may_plan: Whether one that is not frozen may run.
+    """
+
+    def __init__(self, frozen: Mapping[str, Any], *, may_plan: bool) -> None:
+        self.frozen = frozen
+        self.may_plan = may_plan
+
+    def place(self, parent: Frame, name: str) -> str:
+        """Where a call stands: which call of this name it is in that body. Each call asks once."""
+        n = parent.occurrences.next("place", name)
+        return f"{parent.place}/{name}#{n}"
+
+    def outcome(self, place: str, name: str) -> str | None:
+        """What a plan returned in the play that was saved; None where it is to run."""
+        if place in self.frozen:
+            return _outcome.returned(self.frozen[place])
+        if not self.may_plan:
+            raise PlanMissing(
+                f"step `{name}` is a plan that is not frozen, and this play may not plan",
+                "save the workflow from a play that planned it, or allow the schedule to replan",
+            )
+        return None
+
+
 class Play:
     """One launch of a play.
 
     Attributes:
+        plans: Its steps that are plans; None where no step of it is one.
         completed: The completed steps that have an undo, in the order in which they completed.
         is_undoing: Whether the root flow has failed, and is being undone.
         was_entered: Whether the body of the root flow was.
@@ -192,6 +230,7 @@ class Play:
         names: Names,
         idempotency_sid: str | None = None,
         completed: list[Completed] | None = None,
+        plans: Plans | None = None,
         is_hurried: bool = False,
     ) -> None:
         self.sid = sid
@@ -206,6 +245,7 @@ class Play:
         self.answers = answers
         self.names = names
         self.completed = completed or []
+        self.plans = plans
         self.is_undoing = False
         self.was_entered = False
         self.is_hurried = is_hurried

@@ -28,6 +28,7 @@ def run_root(play: Play, flow: Flow[Any, Any], inputs: Mapping[str, Json]) -> Js
     arguments = canonical_arguments(flow, bound.args, bound.kwargs)
     key = _native.step_key(play.version, "", name, arguments, 1)
     play.root = Frame(play, None, key[:16], name, key, _native.Occurrences())
+    play.root.place = name
     source = flow.source and flow.source.within(play.bundle_dir)
     play.journal.send(_wire.span_start(key[:16], None, name, "flow_root", arguments=arguments, source=source))
     if flow.options.timeout_seconds is not None:

@@ -52,6 +52,8 @@ def _recognizer(play: Play, flow: Flow[Any, Any]) -> _native.Recognizer | None:
     journal, memory = play.journal, play.steps
     if (
         signature is not None
+        # Plans are told by which call they are, so every call is counted.
+        and play.plans is None
         and not flow.is_async
         and isinstance(journal, _native.Channel)
         and isinstance(memory, _native.ReplayCache)
@@ -237,6 +239,8 @@ class Step:
             self.key = self._key()
             path = _native.step_path(self.parent.path, name, self.key)
         self.frame = Frame(play, self.parent, self.key[:16], path, self.key, _native.Occurrences())
+        if play.plans is not None:
+            self.frame.place = play.plans.place(self.parent, name)
 
     def _parent(self, parent: Frame | None) -> Frame:
         parent = parent or _play.frame_in(self.play)
@@ -258,7 +262,10 @@ class Step:
 
     def attempt(self, n: int) -> Step:
         """One attempt at this call; it is remembered by itself."""
-        return Step(self.play, "attempt", f'{{"n":{n}}}', "other", parent=self.frame)
+        attempt = Step(self.play, "attempt", f'{{"n":{n}}}', "other", parent=self.frame)
+        # Which attempt succeeds is chance: what stands in it stands in the step.
+        attempt.frame.place = self.frame.place
+        return attempt
 
     def note(self, name: str, arguments: str = "{}") -> Step:
         """What is remembered of this call by the play alone, and by none that is made of it."""
@@ -269,6 +276,8 @@ class Step:
         if self.is_shown:
             return None
         outcome = self.play.steps.take(self.key)
+        if outcome is None and self.options.is_plan and self.play.plans is not None:
+            outcome = self.play.plans.outcome(self.frame.place, self.name)
         event = _wire.span_start(
             self.frame.span_id,
             self.parent.span_id,
@@ -333,6 +342,7 @@ class Step:
             outcome=outcome,
             compensable=self._is_compensable,
             plan=self.options.is_plan,
+            place=self.frame.place if self.options.is_plan else None,
         )
 
     def limit(self, seconds: float, timeout: StepTimeout, grace_seconds: float) -> None:

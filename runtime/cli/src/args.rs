@@ -9,7 +9,7 @@ use clap::builder::TypedValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind as ClapError};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use hero_schema::rpc::Until;
+use hero_schema::rpc::{InputDeclaration, Until};
 use hero_schema::{
     Budget, ErrorKind, Json, LogLevel, PlaySid, PlayStatus, RpcError, Timestamp, exit,
 };
@@ -429,11 +429,22 @@ pub(crate) enum Workflow {
     /// Save a flow and the files it imports as the current version of a workflow
     Save {
         /// A file with a flow, as FILE.py or FILE.py:FLOW
-        #[arg(value_name = "FILE.py[:FLOW]")]
-        file: String,
+        #[arg(value_name = "FILE.py[:FLOW]", required_unless_present = "from_play")]
+        file: Option<String>,
         /// What to call the workflow
         #[arg(long)]
         name: String,
+        /// Save what this play has run, with the outputs of its plans frozen; it must have succeeded
+        #[arg(long, value_name = "PLAY", value_parser = play_sid, conflicts_with = "file")]
+        from_play: Option<PlaySid>,
+        /// With --from-play: an input that plays of it are given; may be repeated. The other arguments
+        /// stay as they were
+        #[arg(long = "input", value_name = "NAME[:TYPE][=DEFAULT]", value_parser = inputs::declaration, requires = "from_play")]
+        inputs: Vec<InputDeclaration>,
+        /// With --from-play: another argument in place of that of the play; in its text
+        /// `{{inputs.NAME}}` stands for an input
+        #[arg(long = "set", value_name = "PARAMETER=VALUE", value_parser = inputs::tag, requires = "from_play")]
+        set: Vec<(String, Json)>,
     },
     /// List the workflows by name
     List,

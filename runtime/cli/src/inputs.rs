@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use hero_schema::{ErrorKind, Json, RpcError};
+use hero_schema::rpc::InputDeclaration;
+use hero_schema::{ErrorKind, FieldType, Json, RpcError};
 
 /// `KEY=VALUE` as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,28 @@ pub(crate) fn named_json(text: &str) -> Result<(String, Json), String> {
 pub(crate) fn tag(typed: &str) -> Result<(String, Json), String> {
     let (name, value) = split(typed)?;
     Ok((name.into(), Json::parse(value).unwrap_or_else(|_| text(value))))
+}
+
+/// Reads `NAME[:TYPE][=DEFAULT]`.
+pub(crate) fn declaration(typed: &str) -> Result<InputDeclaration, String> {
+    let (head, default) = match typed.split_once('=') {
+        Some((head, default)) => (head, Some(default)),
+        None => (typed, None),
+    };
+    let (name, kind) = match head.split_once(':') {
+        Some((name, kind)) => (name, Some(kind)),
+        None => (head, None),
+    };
+    let types = ["string", "number", "integer", "boolean", "object", "array"];
+    let field_type = kind
+        .map(|kind| text(kind).read::<FieldType>())
+        .transpose()
+        .map_err(|_| format!("the type is one of {}", types.join(", ")))?;
+    let default = default.map(|typed| match field_type {
+        Some(FieldType::String) => text(typed),
+        _ => Json::parse(typed).unwrap_or_else(|_| text(typed)),
+    });
+    Ok(InputDeclaration { name: name.into(), field_type, description: String::new(), default })
 }
 
 fn split(text: &str) -> Result<(&str, &str), String> {
@@ -178,6 +201,22 @@ mod tests {
         assert_eq!(inputs.take_as_text(misfit), ["a/b", "version"]);
         assert_eq!(inputs.json().text(), r#"{"a/b":"true","n":3,"version":"1.0"}"#);
         assert!(inputs.take_as_text(misfit).is_empty(), "each value once");
+    }
+
+    #[test]
+    fn a_declaration_has_a_name_and_perhaps_a_type_and_a_default() {
+        let read = |typed: &str| declaration(typed).expect("reads");
+        let default = |typed: &str| read(typed).default.expect("it has one").text().to_owned();
+        assert_eq!(
+            (read("n").name, read("n").field_type, read("n").default),
+            ("n".into(), None, None)
+        );
+        assert_eq!(read("n:integer").field_type, Some(FieldType::Integer));
+        assert_eq!(default("n:integer=3"), "3");
+        assert_eq!(default("n:string=3"), "\"3\"");
+        assert_eq!(default("n=a=b:c"), "\"a=b:c\"");
+        assert_eq!(default("n="), "\"\"");
+        assert!(declaration("n:text").expect_err("no type").contains("boolean"));
     }
 
     #[test]

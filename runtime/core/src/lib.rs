@@ -16,6 +16,7 @@ pub mod library;
 pub mod prefill;
 pub mod replay;
 pub mod rerun;
+pub mod template;
 
 pub use launch_end::{Exit, LaunchEnd, Spent};
 pub use lifecycle::{Decision, Effect, Event, Refusal, Transition, apply};

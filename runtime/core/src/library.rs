@@ -124,6 +124,7 @@ mod tests {
             sid: VersionSid::new(sid),
             bundle: Bundle { entry: "f.py".into(), flow: "f".into(), files: BTreeMap::new() },
             signature: FlowSignature { description: sid.into(), ..FlowSignature::default() },
+            saved: None,
             created_at: Timestamp(0),
         }
     }

@@ -68,6 +68,7 @@ impl Dispatch for Service {
     async fn call(&self, method: &str, params: Json, caller: Caller) -> Result<Json, RpcError> {
         match method {
             "workflow_save" => serve!(self, params, workflow_save),
+            "workflow_save_from_play" => serve!(self, params, workflow_save_from_play),
             "workflow_check" => serve!(self, params, workflow_check),
             "workflow_get" => serve!(self, params, workflow_get),
             "workflow_list" => serve!(self, params, workflow_list),

@@ -61,6 +61,7 @@ mod tests {
             sid: VersionSid::new("v1"),
             bundle: Bundle { entry: "flow.py".into(), flow: "main".into(), files },
             signature: FlowSignature::default(),
+            saved: None,
             created_at: Timestamp(0),
         }
     }

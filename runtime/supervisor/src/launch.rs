@@ -7,10 +7,10 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use hero_core::{Decision, Event, Exit, LaunchEnd, Spent};
-use hero_schema::child::LaunchOrder;
+use hero_schema::child::{LaunchOrder, Plans};
 use hero_schema::{
     LeftOver, LogLevel, LogStream, PlayRecord, PlaySid, ResumeRequest, SpanStatus, StepKey, Usage,
-    env, exit,
+    WorkflowVersion, env, exit,
 };
 use hero_store::{PageQuery, Store};
 use rustix::io::Errno;
@@ -136,6 +136,13 @@ async fn give_up(supervisor: &Supervisor, begun: Result<Option<(Launch<'_>, Begu
     }
 }
 
+/// What a launch is to do at its plans.
+fn plans_of(version: &WorkflowVersion, may_plan: bool) -> Option<Plans> {
+    let saved = version.saved.iter().flat_map(|saved| &saved.plans);
+    let frozen = saved.map(|(place, plan)| (place.clone(), plan.output.clone())).collect();
+    (!version.signature.plans.is_empty()).then_some(Plans { frozen, may_plan })
+}
+
 /// Whether an error passes when others give back what they use: processes, files, memory, disk.
 fn is_for_lack_of_room(error: &Error) -> bool {
     let Error::File { source, .. } = error else { return false };
@@ -239,6 +246,7 @@ impl<'a> Launch<'a> {
             idempotency_sid: play.idempotency_sid.clone().unwrap_or_else(|| play.sid.clone()),
             version_sid: play.key_version_sid.is_some().then(|| play.version_sid.clone()),
             compensations,
+            plans: plans_of(&version, !play.forbids_replan),
         };
         let bounded_after = match &play.budget {
             Some(_) => Some(play.spent_in_steps(shared.store.spent(&play.sid).await?)),

@@ -191,6 +191,7 @@ pub(crate) fn successor(
         prefill: earlier.prefill,
         prefill_only: earlier.prefill_only,
         budget: earlier.budget,
+        forbids_replan: earlier.forbids_replan,
         origin: Some(origin),
         started_by: Some(starter),
         python: earlier.python,

@@ -1,11 +1,11 @@
 //! Child plays: started together with the question that their end answers.
 
-use hero_core::{Decision, Event, Transition};
+use hero_core::{Decision, Event, Transition, template};
 use hero_schema::frame::Spawn;
 use hero_schema::step::{child_play_sid, version_sid};
 use hero_schema::{
-    Bundle, FlowSignature, Outcome, PlayRecord, PlaySid, Raised, ResumeId, Starter, Timestamp,
-    WorkflowSid, WorkflowVersion,
+    Bundle, FlowSignature, Json, Outcome, PlayRecord, PlaySid, Raised, ResumeId, Starter,
+    Timestamp, WorkflowSid, WorkflowVersion,
 };
 use hero_store::Write;
 
@@ -27,6 +27,8 @@ pub(crate) enum Child {
 struct Code {
     workflow_sid: Option<WorkflowSid>,
     version: WorkflowVersion,
+    /// The arguments of its flow.
+    input: Json,
 }
 
 impl Supervisor {
@@ -55,12 +57,13 @@ impl Supervisor {
             workflow_sid: code.workflow_sid,
             prefill: parent.prefill.clone(),
             prefill_only: parent.prefill_only,
+            forbids_replan: parent.forbids_replan,
             parent: Some(parent.sid.clone()),
             started_by: Some(Starter::Parent { play_sid: parent.sid.clone() }),
             parent_request: Some(request.clone()),
             python: parent.python.clone(),
             working_dir: parent.working_dir.clone(),
-            ..PlayRecord::new(sid, code.version.sid.clone(), spawn.inputs.clone(), now)
+            ..PlayRecord::new(sid, code.version.sid.clone(), code.input, now)
         };
         let transition = first_launch(&accepted, now)?;
         let writes = vec![Write::Version(Box::new(code.version))];
@@ -77,11 +80,13 @@ impl Supervisor {
         if spawn.is_in_bundle {
             let version = self.version(&parent.version_sid).await?;
             let bundle = Bundle { flow: spawn.target.clone(), ..version.bundle.clone() };
-            let env = version.signature.env.clone();
-            let signature = FlowSignature { env, ..Default::default() };
+            let (env, plans) = (version.signature.env.clone(), version.signature.plans.clone());
+            let signature = FlowSignature { env, plans, ..Default::default() };
             let sid = version_sid(&bundle);
-            let version = WorkflowVersion { sid, bundle, signature, created_at: store.now() };
-            return Ok(Ok(Code { workflow_sid: None, version }));
+            let version =
+                WorkflowVersion { sid, bundle, signature, saved: None, created_at: store.now() };
+            let input = spawn.inputs.clone();
+            return Ok(Ok(Code { workflow_sid: None, version, input }));
         }
         let raised = |message| Ok(Err(Raised::by_the_runtime("FlowNotFound", message, &[])));
         let found = match self.resolve(&spawn.target).await {
@@ -101,12 +106,22 @@ impl Supervisor {
         }
         let version = self.version(&found.version.sid).await?;
         let schema = version.signature.input_schema.as_ref();
-        if let Err(misfit) = hero_core::answer::check(schema, &spawn.inputs) {
-            let message = format!("the inputs do not fit workflow `{}`: {misfit}", spawn.target);
-            return Ok(Err(Raised::by_the_runtime("ArgumentError", message, &[])));
-        }
+        let checked =
+            hero_core::answer::check(schema, &spawn.inputs).map_err(|misfit| misfit.to_string());
+        let input = checked.and_then(|()| match &version.saved {
+            Some(saved) => template::arguments(saved, &version.signature.inputs, &spawn.inputs),
+            None => Ok(spawn.inputs.clone()),
+        });
+        let input = match input {
+            Ok(input) => input,
+            Err(misfit) => {
+                let message =
+                    format!("the inputs do not fit workflow `{}`: {misfit}", spawn.target);
+                return Ok(Err(Raised::by_the_runtime("ArgumentError", message, &[])));
+            }
+        };
         let version = WorkflowVersion::clone(&version);
-        Ok(Ok(Code { workflow_sid: Some(found.workflow.sid), version }))
+        Ok(Ok(Code { workflow_sid: Some(found.workflow.sid), version, input }))
     }
 }
 

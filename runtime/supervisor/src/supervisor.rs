@@ -77,6 +77,8 @@ pub struct NewPlay {
     pub python: Option<String>,
     /// The working directory; None gives each launch a private one.
     pub working_dir: Option<String>,
+    /// Whether a plan that the version has no frozen output of fails instead of running.
+    pub forbids_replan: bool,
     /// How much it may spend; None sets no bound.
     pub budget: Option<Budget>,
     /// How long it may take in all, waiting included; None leaves that to the flow.
@@ -277,6 +279,7 @@ impl Supervisor {
             prefill: new.prefill,
             prefill_only: new.prefill_only,
             budget: new.budget,
+            forbids_replan: new.forbids_replan,
             deadline: new.timeout.map(|timeout| now.after_micros(micros(timeout))),
             python: new.python,
             working_dir: new.working_dir,

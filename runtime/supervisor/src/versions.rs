@@ -59,6 +59,7 @@ mod tests {
             sid: VersionSid::new(sid),
             bundle: Bundle { entry: "flow.py".into(), flow: "main".into(), files },
             signature: FlowSignature::default(),
+            saved: None,
             created_at: Timestamp(0),
         })
     }

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, SchemaGenerator};
 
 use super::{ErrorData, ErrorObject};
-use crate::child::{Compensable, LaunchOrder};
+use crate::child::{Compensable, LaunchOrder, Plans};
 use crate::frame::{
     FlowResult, Frame, Hello, Pause, PlayDeadline, Reply, SpanEnd, SpanEvent, SpanLog, SpanStart,
     SpanTag, Spawn, StepDeadline, StepOutput,
@@ -11,14 +11,16 @@ use crate::frame::{
 use crate::rpc::{
     CallbackBody, CallbackNoop, CallbackPosted, Checked, Deleted, Finding, ForkServerState,
     InboxItem, InboxPage, Keep, LogPage, MoveChoice, Moved, MovedStep, PlayPage, PlaySummary,
-    Resumed, SpanPage, Stats, Until, VersionPage, WorkflowDetail, WorkflowHistory, WorkflowPage,
+    Resumed, SavedWorkflow, SpanPage, Stats, Until, VersionPage, WorkflowDetail, WorkflowHistory,
+    WorkflowPage,
 };
 use crate::{
     Answerer, Budget, Bundle, ErrorKind, Failure, FailureKind, FieldType, FlowField, FlowSignature,
-    LaunchNumber, LeftOver, LogLevel, LogLine, LogStream, NumberedVersion, Origin, OriginKind,
-    Outcome, OutcomeRecord, Play, PlaySid, PlayStatus, Raised, RequestKind, ResumeId,
-    ResumeRequest, Retention, Span, SpanId, SpanKind, SpanStatus, Starter, StepKey, Timestamp,
-    Usage, VersionSid, Workflow, WorkflowChange, WorkflowChangeKind, WorkflowSid, WorkflowVersion,
+    FrozenPlan, LaunchNumber, LeftOver, LogLevel, LogLine, LogStream, NumberedVersion, Origin,
+    OriginKind, Outcome, OutcomeRecord, Play, PlaySid, PlayStatus, Raised, RequestKind, ResumeId,
+    ResumeRequest, Retention, SavedPlay, Span, SpanId, SpanKind, SpanStatus, Starter, StepKey,
+    Timestamp, Usage, VersionSid, Workflow, WorkflowChange, WorkflowChangeKind, WorkflowSid,
+    WorkflowVersion,
 };
 
 /// What a store keeps under an id of its own, and shows whole.
@@ -44,17 +46,17 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
             Timestamp, PlaySid, LaunchNumber, WorkflowSid, VersionSid, SpanId, StepKey, ResumeId),
         section!("Workflows":
             Workflow, NumberedVersion, WorkflowChange, WorkflowChangeKind, WorkflowVersion, Bundle,
-            FlowSignature, FlowField, FieldType, Retention),
+            FlowSignature, FlowField, FieldType, SavedPlay, FrozenPlan, Retention),
         section!("Plays": Play, PlayStatus, Failure, FailureKind, LeftOver, Origin, OriginKind, Starter, Usage, Budget),
         section!("Pauses and their answers": ResumeRequest, RequestKind, Answerer),
         section!("Steps": Outcome, Raised, OutcomeRecord),
         section!("Spans and log lines":
             Span, SpanKind, SpanStatus, LogLine, LogStream, LogLevel),
         section!("The child contract: what a launch is handed, says and hears":
-            LaunchOrder, Compensable, Frame, SpanEvent, Hello, SpanStart, SpanEnd, SpanLog, SpanTag, StepOutput,
+            LaunchOrder, Compensable, Plans, Frame, SpanEvent, Hello, SpanStart, SpanEnd, SpanLog, SpanTag, StepOutput,
             StepDeadline, PlayDeadline, Pause, Spawn, FlowResult, Reply),
         section!("RPC: results and errors":
-            WorkflowDetail, WorkflowPage, VersionPage, WorkflowHistory, Checked, Finding, Keep,
+            WorkflowDetail, WorkflowPage, VersionPage, WorkflowHistory, SavedWorkflow, Checked, Finding, Keep,
             PlayPage, PlaySummary, Until, Moved, MovedStep, MoveChoice, Resumed,
             CallbackBody, CallbackPosted, CallbackNoop, Deleted, LogPage, SpanPage,
             InboxPage, InboxItem, Stats, ForkServerState, ErrorObject, ErrorData, ErrorKind),

@@ -29,7 +29,7 @@ class FlowDefinition:
 
 def flows_of(module: Module) -> list[FlowDefinition]:
     """The flows at the top level of a file, in order; of those defined twice under one name, the later."""
-    decorators = _flow_names(module.tree)
+    decorators = flow_spellings(module.tree)
     found: dict[str, FlowDefinition] = {}
     for function in _top_level_functions(module.tree.body):
         for decorator in function.decorator_list:
@@ -58,7 +58,7 @@ def _text(node: ast.expr | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
-def _flow_names(tree: ast.Module) -> set[str]:
+def flow_spellings(tree: ast.Module) -> set[str]:
     """How this file writes `pyhero.flow`."""
     names = set()
     for node in ast.walk(tree):

@@ -6,6 +6,7 @@ import ast
 import re
 
 from .annotations import Annotations
+from .plans import plans_of
 from .problem import Problem
 
 TYPE_CHECKING = False
@@ -33,6 +34,7 @@ def signature_of(flow: FlowDefinition, bundle: Bundle) -> dict[str, Any]:
         "outputs": _outputs(flow, types),
         "input_schema": schema,
         "env": _env(flow),
+        "plans": plans_of(bundle),
     }
 
 

@@ -1,9 +1,11 @@
 //! `hero_logic workflow`
 
+use std::collections::BTreeMap;
+
 use hero_schema::rpc::{
-    Deleted, Keep, VersionPage, WorkflowDelete, WorkflowDetail, WorkflowGet, WorkflowHistory,
-    WorkflowList, WorkflowPage, WorkflowRetention, WorkflowRollback, WorkflowSave,
-    WorkflowVersions,
+    Deleted, Keep, SavedWorkflow, VersionPage, WorkflowDelete, WorkflowDetail, WorkflowGet,
+    WorkflowHistory, WorkflowList, WorkflowPage, WorkflowRetention, WorkflowRollback, WorkflowSave,
+    WorkflowSaveFromPlay, WorkflowVersions,
 };
 use hero_schema::{ErrorKind, FlowField, Retention, RpcError, Workflow, WorkflowChangeKind, exit};
 
@@ -21,7 +23,18 @@ const DESCRIPTION_CHARS_MAX: usize = 60;
 pub(crate) async fn run(args: args::Workflow, context: Context) -> Result<i32, Stopped> {
     session::with(context, Role::Looks, async |session| {
         match args {
-            args::Workflow::Save { file, name } => save(session, &file, name).await?,
+            args::Workflow::Save { name, from_play: Some(play_sid), inputs, set, .. } => {
+                let input_data: BTreeMap<_, _> = set.into_iter().collect();
+                let inputs = (!inputs.is_empty() || !input_data.is_empty()).then_some(inputs);
+                let save = WorkflowSaveFromPlay { play_sid, name, inputs, input_data };
+                save_from_play(session, &save).await?;
+            }
+            args::Workflow::Save { inputs, set, .. } if !(inputs.is_empty() && set.is_empty()) => {
+                return Err(of_a_play_only().into());
+            }
+            args::Workflow::Save { file, name, .. } => {
+                save(session, &file.unwrap_or_default(), name).await?;
+            }
             args::Workflow::List => list(session).await?,
             args::Workflow::Retention { name, keep_days, keep_last, keep_all } => {
                 let is_set = keep_all || keep_days.is_some() || keep_last.is_some();
@@ -52,6 +65,34 @@ async fn save(session: &mut Session, target: &str, name: String) -> Result<(), S
     let run = session.place().command(&format!("run {}", workflow.name));
     output
         .tell(&format!("saved {} version {}; run it with: {run}", workflow.name, workflow.version));
+    Ok(())
+}
+
+fn of_a_play_only() -> RpcError {
+    let message = "--input and --set go with --from-play";
+    RpcError::new(ErrorKind::InvalidParams, message).hint("a file declares its inputs itself")
+}
+
+async fn save_from_play(session: &mut Session, save: &WorkflowSaveFromPlay) -> Result<(), Stopped> {
+    let saved: SavedWorkflow = session.call_again("workflow_save_from_play", save).await?;
+    let output = session.output();
+    if output.is_json {
+        return output.print_json(&saved);
+    }
+    let SavedWorkflow { workflow, frozen, missing_plans, .. } = saved;
+    let run = session.place().command(&format!("run {}", workflow.name));
+    output
+        .tell(&format!("saved {} version {}; run it with: {run}", workflow.name, workflow.version));
+    if !frozen.is_empty() {
+        output.tell(&format!(
+            "frozen plans: {}",
+            frozen.iter().map(|place| visible(place)).collect::<Vec<_>>().join(", ")
+        ));
+    }
+    if !missing_plans.is_empty() {
+        let missing: Vec<_> = missing_plans.iter().map(|name| visible(name)).collect();
+        output.tell(&format!("not frozen, and planned anew: {}", missing.join(", ")));
+    }
     Ok(())
 }
 
@@ -210,7 +251,7 @@ async fn delete(session: &mut Session, workflow: String, yes: bool) -> Result<i3
 }
 
 fn shown(detail: &WorkflowDetail, paint: Paint) -> String {
-    let WorkflowDetail { workflow, number, version, .. } = detail;
+    let WorkflowDetail { workflow, number, version, fully_frozen, .. } = detail;
     let is_current = version.sid == workflow.current_version_sid;
     let current = match is_current {
         true => String::new(),
@@ -229,6 +270,13 @@ fn shown(detail: &WorkflowDetail, paint: Paint) -> String {
     ];
     let row = |name: &str, value: &str| format!("{} {value}", paint.dim(&format!("{name:<9}")));
     lines.extend(fields.iter().map(|(name, value)| row(name, value)));
+    if !version.signature.plans.is_empty() {
+        let state = if *fully_frozen { "frozen" } else { "not all frozen" };
+        lines.push(row(
+            "plans",
+            &format!("{}, {state}", visible(&version.signature.plans.join(", "))),
+        ));
+    }
     lines.extend(signature.inputs.iter().map(|input| row("input", &field(input))));
     lines.extend(signature.outputs.iter().map(|output| row("output", &field(output))));
     lines.join("\n")

@@ -8,6 +8,7 @@ pub(crate) mod workflow_list;
 pub(crate) mod workflow_retention;
 pub(crate) mod workflow_rollback;
 pub(crate) mod workflow_save;
+pub(crate) mod workflow_save_from_play;
 pub(crate) mod workflow_versions;
 
 pub(crate) mod callback_post;

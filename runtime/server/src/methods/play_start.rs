@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use hero_core::answer;
+use hero_core::{answer, template};
 use hero_rpc::server::Caller;
 use hero_schema::name::{KEY_CHARS_MAX, NAME_CHARS_MAX, is_key};
 use hero_schema::rpc::PlayStart;
 use hero_schema::{
-    Budget, ErrorKind, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, StartKey,
-    Starter, WorkflowSid,
+    Budget, ErrorKind, FlowField, FlowSignature, Json, Play, PlayRecord, RpcError, SavedPlay,
+    StartKey, Starter, WorkflowSid,
 };
 use hero_supervisor::{NewPlay, VersionChoice};
 
@@ -112,6 +112,7 @@ async fn start_new(
     let code = code_of(service, &params).await?;
     let input = params.input_data.unwrap_or_else(Json::empty_object);
     check_input(&code.flow, &code.signature, &input)?;
+    let input = arguments(&code, input)?;
     let new = NewPlay {
         name: params.name.unwrap_or(code.flow),
         workflow_sid: code.workflow_sid,
@@ -123,6 +124,7 @@ async fn start_new(
         python: params.python,
         working_dir: params.working_dir,
         budget: params.budget,
+        forbids_replan: false,
         timeout: params.timeout_ms.map(Duration::from_millis),
         start_key,
     };
@@ -134,6 +136,8 @@ struct Code {
     version: VersionChoice,
     flow: String,
     signature: FlowSignature,
+    /// What the version was given by a play.
+    saved: Option<SavedPlay>,
 }
 
 async fn code_of(service: &Service, params: &PlayStart) -> Result<Code, RpcError> {
@@ -148,6 +152,7 @@ async fn code_of(service: &Service, params: &PlayStart) -> Result<Code, RpcError
                 version: VersionChoice::Stored(found.version.sid),
                 flow: version.bundle.flow.clone(),
                 signature: version.signature.clone(),
+                saved: version.saved.clone(),
             })
         }
         (None, Some(file)) => {
@@ -157,6 +162,7 @@ async fn code_of(service: &Service, params: &PlayStart) -> Result<Code, RpcError
                 workflow_sid: None,
                 flow: version.bundle.flow.clone(),
                 signature: version.signature.clone(),
+                saved: None,
                 version: VersionChoice::New(Box::new(version)),
             })
         }
@@ -212,6 +218,17 @@ fn check_working_dir(dir: Option<&str>) -> Result<(), RpcError> {
         }
         _ => Ok(()),
     }
+}
+
+/// The arguments of the flow, for what the play was given.
+fn arguments(code: &Code, input: Json) -> Result<Json, RpcError> {
+    let Some(saved) = &code.saved else { return Ok(input) };
+    template::arguments(saved, &code.signature.inputs, &input).map_err(|misfit| {
+        let message = format!("the inputs do not fit `{}`: {misfit}", code.flow);
+        let fields = parameters(&saved.flow_signature.inputs);
+        RpcError::new(ErrorKind::InputMismatch, message)
+            .hint(format!("with the inputs in it, it is called as {}({fields})", code.flow))
+    })
 }
 
 fn check_input(flow: &str, signature: &FlowSignature, input: &Json) -> Result<(), RpcError> {

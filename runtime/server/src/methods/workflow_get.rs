@@ -32,7 +32,9 @@ pub(crate) async fn run(
         None => None,
     };
     let version = version.as_ref().clone();
-    Ok(WorkflowDetail { workflow: shown.workflow, number: shown.version.number, version, diff })
+    let fully_frozen = version.is_fully_frozen();
+    let (workflow, number) = (shown.workflow, shown.version.number);
+    Ok(WorkflowDetail { workflow, number, version, fully_frozen, diff })
 }
 
 /// A workflow that must be there, by sid or name.

@@ -15,8 +15,17 @@ pub(crate) async fn run(service: &Service, params: WorkflowSave) -> Result<Workf
     check_name(&params.name)?;
     let python = params.python.as_deref();
     let version = read_version(service, &params.file, params.flow.as_deref(), python).await?;
+    save(service, &params.name, version).await
+}
+
+/// Makes a version the current one of the workflow of this name.
+pub(crate) async fn save(
+    service: &Service,
+    name: &str,
+    version: WorkflowVersion,
+) -> Result<Workflow, RpcError> {
     loop {
-        let known = service.store.workflow(&params.name).await.map_err(errors::of_store)?;
+        let known = service.store.workflow(name).await.map_err(errors::of_store)?;
         let now = service.store.now();
         let change = match known {
             Some(known) => {
@@ -27,7 +36,7 @@ pub(crate) async fn run(service: &Service, params: WorkflowSave) -> Result<Workf
                     None => return Ok(known),
                 }
             }
-            None => library::first(new_sid(), &params.name, &version, now),
+            None => library::first(new_sid(), name, &version, now),
         };
         // Someone else may have saved under this name in between.
         if let Some(workflow) = stored::store(service, &version, change).await? {
@@ -51,7 +60,7 @@ pub(crate) async fn read_version(
     let inspected = service.supervisor.inspect(path, flow, python.map(Path::new)).await;
     let (bundle, signature) = inspected.map_err(errors::of_supervisor)?;
     let created_at = service.store.now();
-    Ok(WorkflowVersion { sid: version_sid(&bundle), bundle, signature, created_at })
+    Ok(WorkflowVersion { sid: version_sid(&bundle), bundle, signature, saved: None, created_at })
 }
 
 /// The path of a file, which is the same for whoever reads it.
@@ -65,7 +74,7 @@ pub(crate) fn absolute(file: &str) -> Result<&Path, RpcError> {
 }
 
 /// Refuses what no workflow or play can be called.
-fn check_name(name: &str) -> Result<(), RpcError> {
+pub(crate) fn check_name(name: &str) -> Result<(), RpcError> {
     if is_name(name) {
         return Ok(());
     }

@@ -143,7 +143,13 @@ fn version() -> WorkflowVersion {
         input_schema: Some(json(schema)),
         ..FlowSignature::default()
     };
-    WorkflowVersion { sid: version_sid(&bundle), bundle, signature, created_at: Timestamp(1) }
+    WorkflowVersion {
+        sid: version_sid(&bundle),
+        bundle,
+        signature,
+        saved: None,
+        created_at: Timestamp(1),
+    }
 }
 
 fn workflow(version: &WorkflowVersion) -> Workflow {

@@ -126,6 +126,7 @@ pub(crate) fn version(sid: &str, source: &str) -> WorkflowVersion {
             files: BTreeMap::from([("flow.py".into(), source.into())]),
         },
         signature: FlowSignature::default(),
+        saved: None,
         created_at: Timestamp(500),
     }
 }
