@@ -7,14 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from support.hero import Hero, request_named
+from support.hero import Hero, items, request_named
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
 
 
 def test_there_is_an_example_for_every_scenario() -> None:
-    assert NAMES == ["multi_pause", "pause_resume", "release_approval", "simple_play", "sub_flow"]
+    assert NAMES == [
+        "multi_pause",
+        "pause_resume",
+        "release_approval",
+        "saga",
+        "save_and_reuse",
+        "simple_play",
+        "spawned_children",
+        "sub_flow",
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -90,3 +99,35 @@ def test_a_repository_of_ones_own_can_be_released(hero: Hero) -> None:
     flow = EXAMPLES / "release_approval/flow.py"
     finished = hero("run", flow, "-i", f"repository={repository}", "--prefill-file", prefill, "--json")
     assert finished.json()["output_data"]["version"] == "v0.1.0"
+
+
+def test_an_accepted_plan_is_reused_as_the_readme_says(hero: Hero) -> None:
+    example = EXAMPLES / "save_and_reuse"
+    accepted = hero(
+        *("run", example / "flow.py", "-i", "topic=cats", "-i", "title=Cats at a glance"),
+        *("--prefill", "accept=true", "--json"),
+    ).json()
+    assert (accepted["total_cost_usd"], accepted["total_input_tokens"]) == (0.03, 800)
+    saved = hero(
+        *("workflow", "save", "--from-play", accepted["sid"], "--name", "report", "--input", "animal:string"),
+        *("--set", "topic={{inputs.animal}}", "--set", "title=All about {{inputs.animal}}", "--json"),
+    )
+    assert saved.json()["fully_frozen"] is True, saved
+    again = hero("run", "report", "-i", "animal=dogs", "--prefill", "accept=true", "--json").json()
+    lines = accepted["output_data"].replace("cats", "dogs").splitlines()
+    assert again["output_data"].splitlines() == ["All about dogs", *lines[1:]]
+    assert again["total_cost_usd"] == 0, "nobody planned again"
+
+
+def test_a_trip_that_is_paid_stays_booked(hero: Hero) -> None:
+    finished = hero("run", f"{EXAMPLES}/saga/flow.py:saga", "-i", "amount=900")
+    assert json.loads(finished.stdout) == {"booked": ["flight", "hotel", "car"]}, finished
+    alone = hero("run", f"{EXAMPLES}/saga/flow.py:trip", "-i", "amount=2000")
+    assert (alone.code, "the card does not pay 2000" in alone.stderr) == (1, True), alone
+
+
+def test_children_are_found_as_the_readme_says(hero: Hero) -> None:
+    assert hero("run", EXAMPLES / "spawned_children/flow.py").code == 0
+    assert len(items(hero("plays", "--started-by", "parent", "--json").json())) == 3
+    (north,) = items(hero("plays", "--tag", "region=north", "--json").json())
+    assert north["status"] == "success"

@@ -137,7 +137,9 @@ def test_the_command_looks_for_plays(hero: Hero) -> None:
     sid = items(hero("plays", "--text", "Oslo", "--json").json())[0]["sid"]
     shown = hero("show", sid).stdout
     assert "customer=Oslo size=3" in shown, shown
-    assert f"rpc:{os.getuid()}" in shown, shown
+    again = hero("restart", sid, "--json").json()["sid"]
+    assert found("--started-by", "restart") == ["order of Oslo"]
+    assert f"restart:{os.getuid()}" in hero("show", again).stdout
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ fn header(play: &Play, workflow: &str, paint: Paint) -> Vec<String> {
         ("input", visible(play.input_data.text())),
         ("spent", spent(play)),
         ("tags", tags.collect::<Vec<_>>().join(" ")),
-        ("by", play.started_by.as_ref().map(starter).unwrap_or_default()),
+        ("by", play.started_by.as_ref().and_then(starter).unwrap_or_default()),
         ("origin", origin.unwrap_or_default()),
         ("parent", play.parent_play_sid.as_ref().map(ToString::to_string).unwrap_or_default()),
     ];
@@ -166,9 +166,10 @@ fn spent(play: &Play) -> String {
         .join(", ")
 }
 
-/// As `plays --started-by` takes it.
-fn starter(by: &Starter) -> String {
-    format!("{}:{}", by.word(), visible(&by.who()))
+/// As `plays --started-by` takes it; nothing for the usual way.
+fn starter(by: &Starter) -> Option<String> {
+    let is_usual = matches!(by, Starter::Rpc { .. });
+    (!is_usual).then(|| format!("{}:{}", by.word(), visible(&by.who())))
 }
 
 /// The version of a play, and whether its workflow has moved on.
