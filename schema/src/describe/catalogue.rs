@@ -10,9 +10,9 @@ use crate::frame::{
 };
 use crate::rpc::{
     CallbackBody, CallbackNoop, CallbackPosted, Checked, Deleted, Finding, ForkServerState,
-    InboxItem, InboxPage, Keep, LogPage, MoveChoice, Moved, MovedStep, PlayPage, PlaySummary,
-    Resumed, SavedWorkflow, SpanPage, Stats, Until, VersionPage, WorkflowDetail, WorkflowHistory,
-    WorkflowPage,
+    InboxItem, InboxPage, InputDeclaration, Keep, LogPage, MoveChoice, Moved, MovedStep, PlayPage,
+    PlaySummary, Resumed, SavedWorkflow, SpanPage, Stats, Until, VersionPage, WorkflowDetail,
+    WorkflowHistory, WorkflowPage,
 };
 use crate::{
     Answerer, Budget, Bundle, ErrorKind, Failure, FailureKind, FieldType, FlowField, FlowSignature,
@@ -56,7 +56,7 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
             LaunchOrder, Compensable, Plans, Frame, SpanEvent, Hello, SpanStart, SpanEnd, SpanLog, SpanTag, StepOutput,
             StepDeadline, PlayDeadline, Pause, Spawn, FlowResult, Reply),
         section!("RPC: results and errors":
-            WorkflowDetail, WorkflowPage, VersionPage, WorkflowHistory, SavedWorkflow, Checked, Finding, Keep,
+            WorkflowDetail, WorkflowPage, VersionPage, WorkflowHistory, SavedWorkflow, InputDeclaration, Checked, Finding, Keep,
             PlayPage, PlaySummary, Until, Moved, MovedStep, MoveChoice, Resumed,
             CallbackBody, CallbackPosted, CallbackNoop, Deleted, LogPage, SpanPage,
             InboxPage, InboxItem, Stats, ForkServerState, ErrorObject, ErrorData, ErrorKind),
