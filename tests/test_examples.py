@@ -3,11 +3,13 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from support.hero import Hero, items, request_named
+from support.hero import Hero, Server, items, request_named
+from support.waiting import eventually
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
@@ -23,6 +25,7 @@ def test_there_is_an_example_for_every_scenario() -> None:
         "simple_play",
         "spawned_children",
         "sub_flow",
+        "webhook_callback",
     ]
 
 
@@ -131,3 +134,29 @@ def test_children_are_found_as_the_readme_says(hero: Hero) -> None:
     assert len(items(hero("plays", "--started-by", "parent", "--json").json())) == 3
     (north,) = items(hero("plays", "--tag", "region=north", "--json").json())
     assert north["status"] == "success"
+
+
+def test_a_farm_that_tells_everything_twice_is_heard_once(server: Server) -> None:
+    example, hero = EXAMPLES / "webhook_callback", server.hero
+    listener = hero.spawn("hero_logic_admin", "--port", "0")
+    replies = hero.home / "farm.txt"
+    with replies.open("w") as out:
+        command = [sys.executable, str(example / "service.py"), "orders", "--twice"]
+        farm = subprocess.Popen(command, cwd=hero.work_dir, stdout=out)
+    try:
+        eventually(server.socket.with_name("admin.url").exists, "the web UI to start")
+        play = server.call("play_start", file=str(example / "flow.py"), working_dir=str(hero.work_dir))
+        ended = server.ended(play["sid"])
+        assert ended["output_data"] == [
+            *("sunrise.png", "no picture of the storm: the camera got wet", "harbour.png"),
+        ]
+        eventually(lambda: len(replies.read_text().splitlines()) == 6, "both answers to each")
+    finally:
+        for process in (farm, listener):
+            process.terminate()
+            process.wait(timeout=30)
+    told = [json.loads(line.partition(" ")[2]) for line in replies.read_text().splitlines()]
+    assert all(reply["ok"] for reply in told[::2])
+    assert told[1::2] == [{"noop": True, "reason": "answered"}] * 3
+    answers = {request["name"]: request["resumed_by"] for request in ended["received_resumes"]}
+    assert answers["rendered[storm]"] == {"by": "callback", "task_id": "farm-storm"}

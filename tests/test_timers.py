@@ -206,3 +206,22 @@ def asks() -> str:
     ended = server.ended(play["sid"])
     assert (ended["status"], ended["output_data"]) == ("success", "there"), ended
     assert server.hero.marks() == ["attempt", "attempt"]
+
+
+def test_a_poll_holds_no_process_between_two_looks(server: Server) -> None:
+    source = """
+def look():
+    mark("look")
+    return "found" if len(Path("marks.txt").read_text().splitlines()) == 3 else None
+
+@flow
+def asks() -> str:
+    return flow.poll(look, every=2.5)
+"""
+    play = server.start(source)
+    waiting = eventually(lambda: waits(server, play["sid"]), "the play to wait for its second look")
+    assert [request["kind"] for request in waiting["pending_resumes"]] == ["timer"]
+    assert processes.launches_in(server.hero.home) == []
+    ended = server.ended(play["sid"])
+    assert (ended["output_data"], ended["launch"]) == ("found", 3), ended
+    assert server.hero.marks() == ["look"] * 3, "on replay nothing looks again"

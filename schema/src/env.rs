@@ -33,6 +33,9 @@ pub const KEEP_DAYS: &str = "HERO_KEEP_DAYS";
 /// What the URLs of callbacks begin with, such as `https://flows.example.com`; the address of the web UI on
 /// this machine where it is not set.
 pub const PUBLIC_URL: &str = "HERO_PUBLIC_URL";
+/// The hosts, as `host` or `host:port` with commas between them, that final callbacks may reach although
+/// they lie in a private network or take plain HTTP; none where it is not set.
+pub const ALLOW_CALLBACKS: &str = "HERO_ALLOW_CALLBACKS";
 /// What the programs log, in the syntax of `tracing-subscriber`; `warn` where it is not set.
 pub const LOG: &str = "HERO_LOG";
 /// Read when the programs are built: the number of the build.
@@ -51,8 +54,18 @@ pub const CHILD: [&str; 8] = [
 ];
 
 /// The variables that operators set.
-pub const OPERATOR: [&str; 9] =
-    [HOME, SOCKET_DIR, PYTHON, PERMIT_ENV, LAUNCHES, KEEP_DAYS, PUBLIC_URL, LOG, BUILD_NR];
+pub const OPERATOR: [&str; 10] = [
+    HOME,
+    SOCKET_DIR,
+    PYTHON,
+    PERMIT_ENV,
+    LAUNCHES,
+    KEEP_DAYS,
+    PUBLIC_URL,
+    ALLOW_CALLBACKS,
+    LOG,
+    BUILD_NR,
+];
 
 /// What a launch inherits from the supervisor's environment, beside [`CHILD`] and what its flow
 /// declares and [`PERMIT_ENV`] names. All else is left out, so that a secret of the supervisor reaches no flow.

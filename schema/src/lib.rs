@@ -12,6 +12,7 @@ pub mod child;
 pub mod env;
 pub mod error;
 pub mod exit;
+pub mod final_callback;
 pub mod frame;
 pub mod id;
 pub mod json;
@@ -35,6 +36,7 @@ pub mod workflow;
 pub mod describe;
 
 pub use error::{ErrorKind, RpcError};
+pub use final_callback::{FinalCallback, FinalCallbackStatus, OutcomeError, PlayOutcome};
 pub use id::{LaunchNumber, PlaySid, ResumeId, SpanId, StepKey, VersionSid, WorkflowSid};
 pub use json::Json;
 pub use play::{

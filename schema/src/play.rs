@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::json::present;
 use crate::{
-    Budget, Json, LaunchNumber, NumberedVersion, PlaySid, Raised, ResumeId, ResumeRequest, SpanId,
-    Starter, Timestamp, Usage, VersionSid, WorkflowSid,
+    Budget, FinalCallback, Json, LaunchNumber, NumberedVersion, PlaySid, Raised, ResumeId,
+    ResumeRequest, SpanId, Starter, Timestamp, Usage, VersionSid, WorkflowSid,
 };
 
 /// Where a play is in its life.
@@ -204,6 +204,9 @@ pub struct PlayRecord {
     /// When it is ended as `timed_out`; None lets it take any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
+    /// Where its outcome is posted once it has ended, and what became of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_callback: Option<FinalCallback>,
     /// The interpreter; None takes the supervisor's own choice.
     pub python: Option<String>,
     /// The working directory of its launches; None gives each a private one.
@@ -267,6 +270,7 @@ impl PlayRecord {
             started_by: None,
             tags: BTreeMap::new(),
             deadline: None,
+            final_callback: None,
             python: None,
             working_dir: None,
             cost_of_steps_usd: 0.0,
@@ -422,6 +426,9 @@ pub struct Play {
     /// When it is ended as `timed_out`; None lets it take any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
+    /// Where its outcome is posted once it has ended, and what became of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_callback: Option<FinalCallback>,
     /// The number of its latest launch.
     pub launch: LaunchNumber,
     /// When it was accepted.
@@ -470,6 +477,7 @@ impl Play {
             started_by: record.started_by,
             tags: record.tags,
             deadline: record.deadline,
+            final_callback: record.final_callback,
             launch: record.launch,
             created_at: record.created_at,
             started_at: record.started_at,

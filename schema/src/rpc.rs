@@ -385,6 +385,9 @@ pub struct PlayStart {
     /// How much it may spend; None sets no bound.
     #[serde(default)]
     pub budget: Option<Budget>,
+    /// Where the outcome of the play is posted once it has ended; None posts it nowhere.
+    #[serde(default)]
+    pub final_callback_url: Option<String>,
     /// Chosen by the caller: the play that was started with it is returned instead of a second one.
     /// None starts a play in any case.
     #[serde(default)]
@@ -408,6 +411,7 @@ impl PlayStart {
             working_dir: _,
             timeout_ms: _,
             budget: _,
+            final_callback_url: _,
             idempotency_key: _,
         } = self;
         let no_input = Json::empty_object();

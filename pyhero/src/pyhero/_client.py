@@ -54,6 +54,7 @@ class Client:
         timeout: Duration | None = None,
         budget: Mapping[str, float] | None = None,
         idempotency_key: str | None = None,
+        final_callback_url: str | None = None,
     ) -> Object:
         """Start a play of a saved workflow or of a file; it is stored before this returns.
 
@@ -74,6 +75,8 @@ class Client:
             idempotency_key: One line that stands for this start, such as the number of an order. The play
                 that was started with it is returned, whatever has become of its file or workflow since. A
                 key lives as long as its play. None starts a play in any case.
+            final_callback_url: Where the outcome of the play is posted once it has ended, signed: an https
+                URL of the public internet, or one that the operator allows. None posts it nowhere.
         Returns:
             The play; `created` tells whether this call has started it.
         Raises:
@@ -82,7 +85,11 @@ class Client:
         """
         params = _start_params(
             workflow, file, flow, inputs, name, prefill, prefill_only, python, working_dir, timeout
-        ) | {"idempotency_key": idempotency_key, "budget": budget and dict(budget)}
+        ) | {
+            "idempotency_key": idempotency_key,
+            "budget": budget and dict(budget),
+            "final_callback_url": final_callback_url,
+        }
         play: Object = self._call("play_start", **params)
         return play
 
@@ -101,11 +108,16 @@ class Client:
         timeout: Duration | None = None,
         budget: Mapping[str, float] | None = None,
         idempotency_key: str | None = None,
+        final_callback_url: str | None = None,
     ) -> str:
         """As `start`, and return only the sid of the play."""
         params = _start_params(
             workflow, file, flow, inputs, name, prefill, prefill_only, python, working_dir, timeout
-        ) | {"idempotency_key": idempotency_key, "budget": budget and dict(budget)}
+        ) | {
+            "idempotency_key": idempotency_key,
+            "budget": budget and dict(budget),
+            "final_callback_url": final_callback_url,
+        }
         sid: str = self._call("play_run_async", **params)
         return sid
 

@@ -171,6 +171,9 @@ pub(crate) struct Run {
     pub(crate) idempotency_key: Option<String>,
     #[command(flatten)]
     pub(crate) budget: BudgetArgs,
+    /// Post the outcome of the play there once it has ended
+    #[arg(long, value_name = "URL")]
+    pub(crate) final_callback_url: Option<String>,
     /// Return once the play is stored; a server carries it
     #[arg(long)]
     pub(crate) detach: bool,

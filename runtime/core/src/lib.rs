@@ -12,6 +12,7 @@ mod launch_end;
 pub mod answer;
 pub mod callback;
 pub mod carry_over;
+pub mod final_callback;
 pub mod library;
 pub mod prefill;
 pub mod replay;

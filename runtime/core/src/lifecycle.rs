@@ -13,7 +13,7 @@ use hero_schema::{
 };
 
 use crate::launch_end::{Exit, LaunchEnd, RELAUNCHES_WITHOUT_PROGRESS_MAX};
-use crate::{answer, failure, prefill};
+use crate::{answer, failure, final_callback, prefill};
 
 /// What can happen to a play.
 #[derive(Clone, Debug)]
@@ -547,6 +547,7 @@ fn change(
     effects: impl IntoIterator<Item = Effect>,
 ) -> Decision {
     play.revision += 1;
+    final_callback::begin(&mut play);
     Decision::Change(Box::new(Transition { play, request, effects: effects.into_iter().collect() }))
 }
 

@@ -16,6 +16,10 @@ pub(crate) fn of_supervisor(error: hero_supervisor::Error) -> RpcError {
             .hint(format!("`hero_logic show {play}` lists what it asks")),
         E::NoSuchCallback => RpcError::new(ErrorKind::CallbackNotFound, text)
             .hint("use the URL as `flow.callback` gave it, to the last character"),
+        E::Unreachable { .. } => RpcError::new(ErrorKind::InvalidParams, text).hint(
+            "give an https URL of the public internet; HERO_ALLOW_CALLBACKS of the server names hosts to \
+             reach nevertheless",
+        ),
         E::NotACallback { .. } => RpcError::new(ErrorKind::InvalidRequest, text),
         E::NoSuchSpan { play, .. } => RpcError::new(ErrorKind::SpanNotFound, text)
             .hint(format!("`hero_logic show {play} --spans` lists them")),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hero_rpc::paths::Paths;
 use hero_schema::{ErrorKind, RpcError, env};
 use hero_store::{SledStore, Store};
-use hero_supervisor::{Settings, Supervisor};
+use hero_supervisor::{Allowed, Settings, Supervisor};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -35,6 +35,8 @@ pub struct Config {
 pub struct Server {
     supervisor: Supervisor,
     store: Arc<dyn Store>,
+    /// Whether it keeps plays going, and posts their outcomes.
+    carries: bool,
     /// Dropped at the stop: `serve` and every call that waits look at it.
     running: watch::Sender<()>,
     serving: JoinHandle<()>,
@@ -51,7 +53,7 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, RpcError> {
         let paths = config.paths;
         let (rpc_socket, span_socket) = (paths.rpc_socket(), paths.span_socket());
-        let public_url = public_url()?;
+        let (public_url, allowed_callbacks) = (public_url()?, allowed_callbacks()?);
         // Before anything is created: a directory that cannot work stays as it was.
         hero_rpc::socket::check_length(&rpc_socket)?;
         hero_rpc::socket::check_length(&span_socket)?;
@@ -64,6 +66,8 @@ impl Server {
             rpc_socket,
             callback_keys: paths.keys_dir().join("callbacks"),
             public_url,
+            final_callback_keys: paths.keys_dir().join("final_callbacks"),
+            allowed_callbacks,
             admin_url_file: paths.admin_url_file(),
             python: config.python,
             grace: GRACE,
@@ -84,12 +88,17 @@ impl Server {
         });
         let retention = Sweeper { supervisor: supervisor.clone(), store: store.clone() };
         let retention = tokio::spawn(retention.run(config.keep, has_new_retention));
-        Ok(Self { supervisor, store, running, serving, retention })
+        let carries = config.recover;
+        Ok(Self { supervisor, store, carries, running, serving, retention })
     }
 
-    /// Returns once no launch is under way: every play has ended or waits.
+    /// Returns once no launch is under way: every play has ended or waits. Then the outcomes of those that
+    /// have ended were posted, or that was tried once.
     pub async fn idle(&self) {
         self.supervisor.idle().await;
+        if self.carries {
+            self.supervisor.posted().await;
+        }
     }
 
     /// Stops accepting, lets launches come to their next step within the grace, and closes the store.
@@ -120,6 +129,16 @@ fn public_url() -> Result<Option<String>, RpcError> {
     let message = format!("`{url}` in {} is nothing that URLs can begin with", env::PUBLIC_URL);
     Err(RpcError::new(ErrorKind::InvalidParams, message)
         .hint("such as https://flows.example.com, or https://example.com/flows"))
+}
+
+/// The hosts that final callbacks may reach wherever they lie, as the operator says.
+fn allowed_callbacks() -> Result<Allowed, RpcError> {
+    let list = std::env::var(env::ALLOW_CALLBACKS).unwrap_or_default();
+    Allowed::read(&list).map_err(|entry| {
+        let message = format!("`{entry}` in {} is no host", env::ALLOW_CALLBACKS);
+        RpcError::new(ErrorKind::InvalidParams, message)
+            .hint("hosts with commas between them, such as ci.internal,127.0.0.1:8080")
+    })
 }
 
 /// Opening may read much; it has a thread of its own for that.

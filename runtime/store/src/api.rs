@@ -87,6 +87,9 @@ pub trait Store: Send + Sync + 'static {
     /// Nothing that falls due is missing, except what a damaged record says.
     async fn due(&self, limit: usize) -> Result<Vec<Due>, Error>;
 
+    /// The plays whose outcome is to be posted, by when, due already or not. At most `limit`, at least 1.
+    async fn outbox(&self, limit: usize) -> Result<Vec<Due>, Error>;
+
     /// One outcome of a play.
     async fn outcome(&self, play: &PlaySid, step: &StepKey)
     -> Result<Option<OutcomeRecord>, Error>;

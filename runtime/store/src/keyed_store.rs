@@ -87,6 +87,29 @@ impl<E: Engine> KeyedStore<E> {
         Ok(page)
     }
 
+    /// What comes first of a list of moments, as far as `holds` still says so of it.
+    fn next_of(
+        &self,
+        prefix: &[u8],
+        limit: usize,
+        holds: impl Fn(&E, &Due) -> Result<bool, Error>,
+    ) -> Result<Vec<Due>, Error> {
+        let mut found = Vec::new();
+        let mut query = PageQuery { cursor: None, limit };
+        loop {
+            let page = self.page(prefix, &query, |engine, suffix, _| {
+                let due = keys::listed_due(suffix).ok_or_else(|| damaged_list(prefix))?;
+                Ok(holds(engine, &due)?.then_some(due))
+            })?;
+            found.extend(page.items);
+            // What is damaged must not keep what is behind it from falling due.
+            if found.len() >= limit || !page.has_more {
+                return Ok(found);
+            }
+            query = PageQuery { cursor: page.next_cursor, limit: limit - found.len() };
+        }
+    }
+
     /// A page of the records whose key begins with `prefix`.
     fn records<T: DeserializeOwned>(
         &self,
@@ -176,21 +199,15 @@ impl<E: Engine> Store for KeyedStore<E> {
     }
 
     async fn due(&self, limit: usize) -> Result<Vec<Due>, Error> {
-        let prefix = keys::dues();
-        let mut found = Vec::new();
-        let mut query = PageQuery { cursor: None, limit };
-        loop {
-            let page = self.page(&prefix, &query, |engine, suffix, _| {
-                let due = keys::listed_due(suffix).ok_or_else(|| damaged_list(&prefix))?;
-                Ok(is_due(engine, &due)?.then_some(due))
-            })?;
-            found.extend(page.items);
-            // What is damaged must not keep what is behind it from falling due.
-            if found.len() >= limit || !page.has_more {
-                return Ok(found);
-            }
-            query = PageQuery { cursor: page.next_cursor, limit: limit - found.len() };
-        }
+        self.next_of(&keys::dues(), limit, is_due)
+    }
+
+    async fn outbox(&self, limit: usize) -> Result<Vec<Due>, Error> {
+        self.next_of(&keys::outbox(), limit, |engine, due| {
+            let play: Option<PlayRecord> = get(engine, &keys::play(&due.play))?;
+            let callback = play.and_then(|play| play.final_callback);
+            Ok(callback.is_some_and(|callback| callback.next_at == Some(due.at)))
+        })
     }
 
     async fn outcome(

@@ -24,6 +24,7 @@
 //! | `xa`, `xs` status, `xw` workflow, `xc` workflow, status, `xp` parent; created at (newest first), play | nothing: lists of plays |
 //! | `xt` name, text; `xb` way; `xy` way, who; created at (newest first), play | nothing: lists of plays, by tag and by who started them |
 //! | `xe` ended at, play | nothing: the list of plays that have ended |
+//! | `xq` at, play | nothing: the plays whose outcome is to be posted, by when |
 //! | `xo` asked at, play, request | nothing: the list of open questions |
 //! | `xd` at, play; or at, play, request | nothing: deadlines and expiries, by their moment |
 
@@ -304,6 +305,15 @@ pub(crate) fn ended_play(ended_at: Timestamp, play: &PlaySid) -> Vec<u8> {
     Key(ended_plays()).oldest_first(ended_at).text(play.as_str()).0
 }
 
+/// What the keys of the list of what is to be posted begin with.
+pub(crate) fn outbox() -> Vec<u8> {
+    b"xq".to_vec()
+}
+
+pub(crate) fn to_be_posted(at: Timestamp, play: &PlaySid) -> Vec<u8> {
+    Key(outbox()).oldest_first(at).text(play.as_str()).0
+}
+
 /// What the keys of the list of open questions begin with.
 pub(crate) fn open_questions() -> Vec<u8> {
     b"xo".to_vec()
@@ -353,7 +363,7 @@ pub(crate) fn play_of(key: &[u8]) -> Option<PlaySid> {
         [b'p' | b't' | b'r' | b'o' | b's' | b'l', rest @ ..] => {
             Parts(rest).text().map(PlaySid::new)
         }
-        [b'x', b'a' | b'e', rest @ ..] => listed_play(rest),
+        [b'x', b'a' | b'e' | b'q', rest @ ..] => listed_play(rest),
         [b'x', b's' | b'w' | b'p' | b'b', rest @ ..] => {
             let mut parts = Parts(rest);
             parts.text()?;
@@ -491,6 +501,7 @@ mod tests {
         let list = PlayList::OfWorkflowInStatus(&workflow, PlayStatus::Running);
         assert_eq!(play_of(&list.entry(Timestamp(7), &play)), Some(play.clone()));
         assert_eq!(play_of(&ended_play(Timestamp(7), &play)), Some(play.clone()));
+        assert_eq!(play_of(&to_be_posted(Timestamp(7), &play)), Some(play.clone()));
         let entry = open_question(Timestamp(7), &play, &id);
         assert_eq!(
             listed_request(&entry[open_questions().len()..]),

@@ -98,6 +98,8 @@ struct Head {
     created_at: Timestamp,
     ended_at: Option<Timestamp>,
     deadline: Option<Timestamp>,
+    /// When its outcome is to be posted.
+    posted_at: Option<Timestamp>,
     start_key: Option<String>,
 }
 
@@ -114,6 +116,7 @@ impl Head {
             created_at: play.created_at,
             ended_at: play.ended_at,
             deadline: play.deadline,
+            posted_at: play.final_callback.as_ref().and_then(|callback| callback.next_at),
             start_key: play.start_key.as_ref().map(|start| start.key.clone()),
         }
     }
@@ -138,9 +141,10 @@ impl Head {
         let has_ended = self.status.is_ended();
         let deadline = self.deadline.filter(|_| !has_ended).map(|at| keys::deadline(at, sid));
         let end = self.ended_at.filter(|_| has_ended).map(|at| keys::ended_play(at, sid));
+        let posted = self.posted_at.map(|at| keys::to_be_posted(at, sid));
         let lists = lists.into_iter().flatten().chain(by_whom).chain(tagged);
         let lists = lists.map(|list| list.entry(self.created_at, sid));
-        lists.chain(deadline).chain(end).collect()
+        lists.chain(deadline).chain(end).chain(posted).collect()
     }
 }
 

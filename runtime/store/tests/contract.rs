@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hero_schema::{
-    LaunchNumber, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, RequestKind,
-    ResumeId, ResumeRequest, Retention, SpanStatus, StartKey, Starter, Timestamp, Usage,
-    VersionSid, Workflow, WorkflowChange, WorkflowChangeKind, WorkflowSid,
+    FinalCallback, LaunchNumber, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, PlayStatus,
+    RequestKind, ResumeId, ResumeRequest, Retention, SpanStatus, StartKey, Starter, Timestamp,
+    Usage, VersionSid, Workflow, WorkflowChange, WorkflowChangeKind, WorkflowSid,
 };
 use hero_store::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, StartedBy, Store, Write};
 use samples::{
@@ -55,6 +55,7 @@ promises! {
     a_batch_over_several_plays_is_stored_as_a_whole,
     open_questions_come_oldest_first_until_they_are_answered,
     plays_that_have_ended_come_by_their_end,
+    outcomes_are_to_be_posted_by_their_moment_until_they_are,
     a_span_is_replaced_by_the_one_with_its_launch_and_number,
     a_log_is_followed_by_its_cursor,
     plays_come_newest_first_by_every_filter,
@@ -411,6 +412,42 @@ async fn plays_that_have_ended_come_by_their_end(mut subject: Subject) {
     subject.commit([Write::Remove(plays[1].sid.clone())]).await;
     assert_eq!(ended(&subject).await, ["a"]);
     assert_eq!(of_workflow(&subject, PlayStatus::Success).await, ["a"]);
+}
+
+async fn outcomes_are_to_be_posted_by_their_moment_until_they_are(mut subject: Subject) {
+    let outbox = |subject: &Subject| {
+        let store = subject.store().clone();
+        async move {
+            let due = store.outbox(10).await.expect("readable");
+            due.into_iter().map(|due| (due.at.0, due.play.to_string())).collect::<Vec<_>>()
+        }
+    };
+    let posted = |at: Option<i64>| FinalCallback {
+        next_at: at.map(Timestamp),
+        ..FinalCallback::to("https://example.com/".into())
+    };
+    let plays =
+        ["a", "b", "c"].map(|sid| PlayRecord { final_callback: Some(posted(None)), ..play(sid) });
+    subject.commit(plays.iter().map(write)).await;
+    assert_eq!(outbox(&subject).await, []);
+    let mut ended = Vec::new();
+    for (play, at) in plays.iter().zip([30, 20, 10]) {
+        ended.push(revised(play, |play| {
+            play.status = PlayStatus::Success;
+            play.ended_at = Some(Timestamp(at));
+            play.final_callback = Some(posted(Some(at)));
+        }));
+        subject.commit([write(ended.last().expect("just pushed"))]).await;
+    }
+    let due = |at: i64, play: &str| (at, play.to_owned());
+    assert_eq!(outbox(&subject).await, [due(10, "c"), due(20, "b"), due(30, "a")]);
+    let later = revised(&ended[2], |play| play.final_callback = Some(posted(Some(40))));
+    let delivered = revised(&ended[1], |play| play.final_callback = Some(posted(None)));
+    subject.commit([write(&later), write(&delivered)]).await;
+    assert_eq!(outbox(&subject).await, [due(30, "a"), due(40, "c")]);
+    assert_eq!(subject.store().outbox(1).await.expect("readable").len(), 1);
+    subject.commit([Write::Remove(PlaySid::new("a"))]).await;
+    assert_eq!(outbox(&subject).await, [due(40, "c")]);
 }
 
 async fn open_questions_come_oldest_first_until_they_are_answered(mut subject: Subject) {

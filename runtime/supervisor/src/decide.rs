@@ -148,6 +148,9 @@ impl Supervisor {
         if transition.falls_due() {
             self.shared.has_new_timers.notify_one();
         }
+        if transition.play.status.is_ended() && transition.play.final_callback.is_some() {
+            self.shared.outbox.has_new.notify_one();
+        }
     }
 
     /// Carries a launch to its end in a task of its own.

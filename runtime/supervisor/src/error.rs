@@ -21,6 +21,14 @@ pub enum Error {
     /// The URL of a callback was never given out, or names what is gone. Which of the two is not told.
     #[error("there is no such callback")]
     NoSuchCallback,
+    /// The outcome of a play cannot be posted there.
+    #[error("`{url}` takes no final callback: {reason}")]
+    Unreachable {
+        /// The address.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
     /// Only a callback can be asked ahead.
     #[error("request `{request}` is asked ahead, and is no callback")]
     NotACallback {

@@ -14,6 +14,7 @@ mod family;
 mod keys;
 mod launch;
 mod moves;
+mod outbox;
 mod recorder;
 mod rerun;
 mod spawn;
@@ -46,6 +47,7 @@ mod error;
 
 pub use callbacks::Posted;
 pub use error::Error;
+pub use hero_outbound::Allowed;
 pub use moves::{Plan, Target};
 pub use rerun::Fork;
 pub use supervisor::{Answered, NewPlay, Settings, Supervisor, VersionChoice};

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use hero_core::answer;
 use hero_core::rerun::{History, Memory, Place};
 use hero_schema::{
-    Answer, Answerer, Budget, Json, Origin, OriginKind, Outcome, OutcomeRecord, PlayRecord,
-    PlaySid, PlayStatus, ResumeRequest, SpanId, Starter, Usage,
+    Answer, Answerer, Budget, FinalCallback, Json, Origin, OriginKind, Outcome, OutcomeRecord,
+    PlayRecord, PlaySid, PlayStatus, ResumeRequest, SpanId, Starter, Usage,
 };
 use hero_store::{Batch, PageQuery, Write};
 
@@ -192,6 +192,11 @@ pub(crate) fn successor(
         prefill_only: earlier.prefill_only,
         budget: earlier.budget,
         forbids_replan: earlier.forbids_replan,
+        // Who looks what would have been otherwise is no business of the receiver.
+        final_callback: earlier
+            .final_callback
+            .filter(|_| how != OriginKind::Fork)
+            .map(|callback| FinalCallback::to(callback.url)),
         origin: Some(origin),
         started_by: Some(starter),
         python: earlier.python,

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use hero_core::{Decision, Event, prefill};
+use hero_outbound::Allowed;
 use hero_schema::rpc::{Finding, ForkServerState};
 use hero_schema::{
-    Answerer, Budget, Bundle, FlowSignature, Json, LaunchNumber, Outcome, PlayRecord, PlaySid,
-    PlayStatus, ResumeId, StartKey, Starter, Timestamp, VersionSid, WorkflowSid, WorkflowVersion,
+    Answerer, Budget, Bundle, FinalCallback, FlowSignature, Json, LaunchNumber, Outcome,
+    PlayRecord, PlaySid, PlayStatus, ResumeId, StartKey, Starter, Timestamp, VersionSid,
+    WorkflowSid, WorkflowVersion,
 };
 use hero_store::{Batch, PlayQuery, Store, Write};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -20,12 +22,13 @@ use crate::fork_server::ForkServers;
 use crate::launch_dir::LaunchDirs;
 use crate::memory::Memories;
 use crate::orphans::Orphans;
+use crate::outbox::Outbox;
 use crate::output::LogSizes;
 use crate::span_socket::SpanSocket;
 use crate::spawn::first_launch;
 use crate::spawner::Spawner;
 use crate::versions::Versions;
-use crate::{Error, inspect, timers};
+use crate::{Error, inspect, outbox, timers};
 
 /// How many processes may run at once; further launches wait for one to end.
 const PROCESSES_MAX: usize = 64;
@@ -47,6 +50,10 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// The file in which the web UI says where it listens.
     pub admin_url_file: PathBuf,
+    /// The keys that final callbacks are signed with; made where there are none.
+    pub final_callback_keys: PathBuf,
+    /// The hosts that final callbacks may reach wherever they lie.
+    pub allowed_callbacks: Allowed,
     /// The interpreter of plays that name none; None looks for one.
     pub python: Option<PathBuf>,
     /// How long a process has between SIGTERM and SIGKILL.
@@ -83,6 +90,8 @@ pub struct NewPlay {
     pub budget: Option<Budget>,
     /// How long it may take in all, waiting included; None leaves that to the flow.
     pub timeout: Option<Duration>,
+    /// Where its outcome is posted once it has ended.
+    pub final_callback_url: Option<String>,
     /// By what the start is recognised when it is asked for again.
     pub start_key: Option<StartKey>,
 }
@@ -122,6 +131,7 @@ pub(crate) struct Shared {
     pub(crate) log_sizes: LogSizes,
     pub(crate) versions: Versions,
     pub(crate) callbacks: Callbacks,
+    pub(crate) outbox: Outbox,
     pub(crate) memories: Memories,
     pub(crate) launch_dirs: Arc<LaunchDirs>,
     pub(crate) process_slots: Semaphore,
@@ -148,7 +158,7 @@ impl Supervisor {
         let launch_dirs = LaunchDirs::clear(&settings.run_dir)?;
         let memories = Memories::in_dir(settings.run_dir.clone());
         let span_socket = SpanSocket::bind(&settings.span_socket)?;
-        let callbacks = Callbacks::of(&settings);
+        let (callbacks, outbox) = (Callbacks::of(&settings), Outbox::of(&settings));
         Ok(Self {
             shared: Arc::new(Shared {
                 settings,
@@ -160,6 +170,7 @@ impl Supervisor {
                 log_sizes: LogSizes::default(),
                 versions: Versions::default(),
                 callbacks,
+                outbox,
                 memories,
                 launch_dirs,
                 process_slots: Semaphore::new(PROCESSES_MAX),
@@ -191,6 +202,7 @@ impl Supervisor {
         }
         tracing::info!(n_recovered, "recovered plays without a process");
         tokio::spawn(timers::run(self.clone()));
+        tokio::spawn(outbox::run(self.clone()));
         Ok(n_recovered)
     }
 
@@ -283,6 +295,7 @@ impl Supervisor {
             deadline: new.timeout.map(|timeout| now.after_micros(micros(timeout))),
             python: new.python,
             working_dir: new.working_dir,
+            final_callback: new.final_callback_url.map(FinalCallback::to),
             start_key: new.start_key,
             ..PlayRecord::new(self.new_sid(), version_sid, new.input, now)
         };

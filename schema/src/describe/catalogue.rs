@@ -15,12 +15,12 @@ use crate::rpc::{
     WorkflowHistory, WorkflowPage,
 };
 use crate::{
-    Answerer, Budget, Bundle, ErrorKind, Failure, FailureKind, FieldType, FlowField, FlowSignature,
-    FrozenPlan, LaunchNumber, LeftOver, LogLevel, LogLine, LogStream, NumberedVersion, Origin,
-    OriginKind, Outcome, OutcomeRecord, Play, PlaySid, PlayStatus, Raised, RequestKind, ResumeId,
-    ResumeRequest, Retention, SavedPlay, Span, SpanId, SpanKind, SpanStatus, Starter, StepKey,
-    Timestamp, Usage, VersionSid, Workflow, WorkflowChange, WorkflowChangeKind, WorkflowSid,
-    WorkflowVersion,
+    Answerer, Budget, Bundle, ErrorKind, Failure, FailureKind, FieldType, FinalCallback,
+    FinalCallbackStatus, FlowField, FlowSignature, FrozenPlan, LaunchNumber, LeftOver, LogLevel,
+    LogLine, LogStream, NumberedVersion, Origin, OriginKind, Outcome, OutcomeError, OutcomeRecord,
+    Play, PlayOutcome, PlaySid, PlayStatus, Raised, RequestKind, ResumeId, ResumeRequest,
+    Retention, SavedPlay, Span, SpanId, SpanKind, SpanStatus, Starter, StepKey, Timestamp, Usage,
+    VersionSid, Workflow, WorkflowChange, WorkflowChangeKind, WorkflowSid, WorkflowVersion,
 };
 
 /// What a store keeps under an id of its own, and shows whole.
@@ -48,6 +48,8 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
             Workflow, NumberedVersion, WorkflowChange, WorkflowChangeKind, WorkflowVersion, Bundle,
             FlowSignature, FlowField, FieldType, SavedPlay, FrozenPlan, Retention),
         section!("Plays": Play, PlayStatus, Failure, FailureKind, LeftOver, Origin, OriginKind, Starter, Usage, Budget),
+        section!("What is posted once a play has ended":
+            FinalCallback, FinalCallbackStatus, PlayOutcome, OutcomeError),
         section!("Pauses and their answers": ResumeRequest, RequestKind, Answerer),
         section!("Steps": Outcome, Raised, OutcomeRecord),
         section!("Spans and log lines":

@@ -30,6 +30,7 @@ fn order(args: &args::Run) -> Result<PlayStart, RpcError> {
         prefill_resumes: prefills(args.prefill_file.as_deref(), &args.prefill)?,
         prefill_only: args.prefill_only,
         budget: args.budget.budget(),
+        final_callback_url: args.final_callback_url.clone(),
         timeout_ms: args
             .timeout
             .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),

@@ -2,7 +2,8 @@
 
 use hero_schema::rpc::{PlayGet, WorkflowDetail, WorkflowGet};
 use hero_schema::{
-    ErrorKind, OriginKind, Play, PlaySid, ResumeRequest, RpcError, Span, Starter, exit,
+    ErrorKind, FinalCallback, FinalCallbackStatus, OriginKind, Play, PlaySid, ResumeRequest,
+    RpcError, Span, Starter, exit,
 };
 use serde::Serialize;
 
@@ -128,6 +129,7 @@ fn header(play: &Play, workflow: &str, paint: Paint) -> Vec<String> {
     });
     let tags =
         play.tags.iter().map(|(name, tag)| format!("{}={}", visible(name), visible(&plain(tag))));
+    let final_callback = play.final_callback.as_ref().map(final_callback);
     let fields = [
         ("play", play.sid.to_string()),
         ("workflow", visible(workflow)),
@@ -137,6 +139,7 @@ fn header(play: &Play, workflow: &str, paint: Paint) -> Vec<String> {
         ("started", play.started_at.map(moment).unwrap_or_default()),
         ("deadline", deadline.unwrap_or_default()),
         ("ended", ended.unwrap_or_default()),
+        ("posts", final_callback.unwrap_or_default()),
         ("input", visible(play.input_data.text())),
         ("spent", spent(play)),
         ("tags", tags.collect::<Vec<_>>().join(" ")),
@@ -193,6 +196,26 @@ fn moved(play: &Play, place: &Place) -> Vec<String> {
         "version {} is current, and this play stays on its own: {command}",
         current.number
     )]
+}
+
+/// `delivered to https://…, in 2 attempts`
+fn final_callback(callback: &FinalCallback) -> String {
+    let url = visible(&callback.url);
+    let tries = match callback.n_attempts {
+        0 => String::new(),
+        1 => ", tried once".into(),
+        n => format!(", tried {n} times"),
+    };
+    let next = callback.next_at.map(|at| format!(", next at {}", moment(at))).unwrap_or_default();
+    let error = callback.last_error.as_ref();
+    let error = error.map(|error| format!(": {}", visible(error))).unwrap_or_default();
+    let word = match callback.status {
+        FinalCallbackStatus::Waiting => "its outcome to",
+        FinalCallbackStatus::Due => "due at",
+        FinalCallbackStatus::Delivered => "delivered to",
+        FinalCallbackStatus::GivenUp => "given up:",
+    };
+    format!("{word} {url}{tries}{next}{error}")
 }
 
 fn section(lines: &mut Vec<String>, paint: Paint, title: &str, content: Vec<String>) {

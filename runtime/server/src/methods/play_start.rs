@@ -109,6 +109,9 @@ async fn start_new(
     check_prefill(params.prefill_resumes.keys())?;
     check_budget(params.budget)?;
     check_working_dir(params.working_dir.as_deref())?;
+    if let Some(url) = &params.final_callback_url {
+        service.supervisor.check_final_callback(url).map_err(errors::of_supervisor)?;
+    }
     let code = code_of(service, &params).await?;
     let input = params.input_data.unwrap_or_else(Json::empty_object);
     check_input(&code.flow, &code.signature, &input)?;
@@ -126,6 +129,7 @@ async fn start_new(
         budget: params.budget,
         forbids_replan: false,
         timeout: params.timeout_ms.map(Duration::from_millis),
+        final_callback_url: params.final_callback_url,
         start_key,
     };
     service.supervisor.start_play(new).await.map_err(errors::of_supervisor)
