@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from pyhero._inspect.__main__ import inspect
 from pyhero._inspect.problem import Problem
+from pyhero._inspect.sources import sources_of
 from pyhero._native import check_answer
 
 
@@ -317,6 +319,58 @@ def test_a_signature_tells_parameters_defaults_and_outputs(tmp_path: Path) -> No
     schema = signature["input_schema"]
     assert schema["required"] == ["a"]
     assert schema["additionalProperties"] == {"type": "boolean"}
+    assert signature["output_schema"] == {
+        "type": "object",
+        "properties": {"url": {"type": "string"}, "count": {"type": "integer"}},
+        "required": ["url", "count"],
+        "additionalProperties": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("returns", "schema"),
+    [("-> list[int]", {"type": "array", "items": {"type": "integer"}}), ("-> Unknown", None), ("", None)],
+)
+def test_a_signature_tells_what_is_returned(
+    tmp_path: Path, returns: str, schema: dict[str, object] | None
+) -> None:
+    path = write(tmp_path, {"flow.py": f"{FLOW}@flow\ndef root(){returns}: ...\n"})
+    assert inspect(path, None)["signature"]["output_schema"] == schema
+
+
+SOURCES = """
+from pyhero import flow
+import other
+
+@flow(
+    name="given",
+)
+def first():
+    @flow
+    def inner(): return 1
+    return inner()
+
+if True:
+    async def helper(): pass
+
+@flow
+def last(): pass"""
+
+
+def test_the_hash_of_a_source_is_that_of_a_launch(tmp_path: Path) -> None:
+    path = write(tmp_path, {"flow.py": SOURCES, "other.py": "class A:\n    def method(self): pass\n"})
+    sources = sources_of(path)
+    assert set(sources) == {"given", "first.inner", "helper", "last", "other.A.method"}
+    spec = importlib.util.spec_from_file_location("flow_of_hashes", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["other"] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules["other"]
+    assert [module.first.source_hash] == sources["given"]
+    assert [module.last.source_hash] == sources["last"]
 
 
 ENVS = {

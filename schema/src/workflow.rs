@@ -31,6 +31,9 @@ pub struct FlowSignature {
     pub outputs: Vec<FlowField>,
     /// A JSON Schema for the object of its arguments.
     pub input_schema: Option<Json>,
+    /// A JSON Schema for what it returns; None where the source does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Json>,
     /// The variables of the supervisor's environment that it asks for, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,

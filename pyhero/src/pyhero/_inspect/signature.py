@@ -33,6 +33,7 @@ def signature_of(flow: FlowDefinition, bundle: Bundle) -> dict[str, Any]:
         "inputs": inputs,
         "outputs": _outputs(flow, types),
         "input_schema": schema,
+        "output_schema": _output_schema(flow, types) or None,
         "env": _env(flow),
         "plans": plans_of(bundle),
     }
@@ -141,6 +142,22 @@ def _outputs(flow: FlowDefinition, types: Annotations) -> list[dict[str, Any]]:
     schema = types.schema(flow.function.returns)
     required = schema.get("required", ())
     return [_field(name, field, name in required) for name, field in schema.get("properties", {}).items()]
+
+
+def _output_schema(flow: FlowDefinition, types: Annotations) -> dict[str, Any]:
+    """The JSON Schema of what is returned: of an object of what `outputs=` names, else of the annotation."""
+    declared = flow.options.get("outputs")
+    if not isinstance(declared, ast.Dict):
+        return types.schema(flow.function.returns)
+    pairs = zip(declared.keys, declared.values)  # noqa: B905
+    properties = {str(key.value): types.schema(v) for key, v in pairs if isinstance(key, ast.Constant)}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        # A name that is not written out may be any.
+        "additionalProperties": len(properties) < len(declared.keys),
+    }
 
 
 _ARGUMENT = re.compile(r"^(\s+)\*{0,2}(\w+)(?:\s*\([^)]*\))?:\s+(.+)$")
