@@ -39,6 +39,7 @@ STARTS_PROCESSES = r"\bCommand::new\b|\btokio::process\b|\bstd::process::Command
 # Files outside runtime/supervisor that may start processes, and why.
 MAY_START_PROCESSES = {
     "runtime/cli/src/services.rs": "`--start` starts the server and the admin UI",
+    "runtime/cli/src/trial.rs": "`infocheck` tries out the three programs",
 }
 
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use clap::Parser;
 use hero_rpc::Client;
 use hero_rpc::paths::Paths;
+use hero_rpc::version;
 use hero_schema::service::ServiceManifest;
 use hero_schema::{env, exit};
 use tokio::net::TcpListener;
@@ -26,11 +27,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::access::Access;
 
 const SERVICE_TOML: &str = include_str!("../service.toml");
-const BUILD_NR: Option<&str> = option_env!("HERO_BUILD_NR");
 
 /// Shows plays in a browser and takes the answers of people.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = version::text())]
 struct Args {
     /// The port on 127.0.0.1; 0 takes any that is free.
     #[arg(long, default_value_t = 8899)]
@@ -69,6 +69,7 @@ fn main() -> ExitCode {
 
 async fn serve(manifest: &ServiceManifest, args: Args) -> Result<(), (String, &'static str)> {
     let paths = Paths::new(args.data_dir, args.socket_dir);
+    let asked_to_stop = stop_signal();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let listener = TcpListener::bind(address).await.map_err(|error| {
         (format!("failed to listen on {address}: {error}"), "choose another port with --port")
@@ -87,23 +88,30 @@ async fn serve(manifest: &ServiceManifest, args: Args) -> Result<(), (String, &'
     let hosts = access.hosts().into_iter().chain(callbacks::host_of(&public_url)).collect();
     let app =
         pages::router(client.clone(), Arc::new(access)).merge(callbacks::router(client, hosts));
-    let stopped = axum::serve(listener, app).with_graceful_shutdown(stop_signal()).await;
+    let stopped = axum::serve(listener, app).with_graceful_shutdown(asked_to_stop).await;
     let _ = std::fs::remove_file(paths.admin_url_file());
     stopped.map_err(|error| (format!("failed to serve: {error}"), "see the log"))
 }
 
 fn banner(manifest: &ServiceManifest, access: &Access) {
-    let build = BUILD_NR.map_or(String::new(), |number| format!(" build {number}"));
-    eprintln!("{} {}{build}", manifest.service.name, env!("CARGO_PKG_VERSION"));
+    eprintln!("{} {}", manifest.service.name, version::text());
+    // The manifest names the port that it takes where it is given none.
+    let [address, _] = access.hosts();
+    for socket in &manifest.sockets {
+        eprintln!("  listens  {address} ({})", socket.protocol);
+    }
     eprintln!("  sign in  {}", access.login_url());
 }
 
-async fn stop_signal() {
+/// Listens from now on, and not only once it is awaited: a signal in between would kill.
+fn stop_signal() -> impl Future<Output = ()> {
     let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to");
     let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be listened to");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

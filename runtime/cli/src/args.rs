@@ -35,7 +35,7 @@ Exit codes: 0 success · 1 failed · 2 not carried out as given · 75 waits for 
 /// Runs durable Python flows: they stop at a question, hold no process while it is open, and go on
 /// where they stood.
 #[derive(Debug, Parser)]
-#[command(name = "hero_logic", version, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "hero_logic", version = hero_rpc::version::text(), after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -121,6 +121,12 @@ pub(crate) enum Command {
     Check(Check),
     /// Look for what keeps plays from being carried, and for what was lost
     Doctor(Doctor),
+    /// Check that the three programs are what their manifests say
+    #[command(after_help = "\
+It asks each program for its manifest, version and help, and starts the server and the web UI on an empty
+directory of their own, to compare what they bind, speak and tell. What runs is left alone. Exits 0 where
+there are no issues, else 1.")]
+    Infocheck,
     /// Print completions for a shell
     Completions {
         /// Which shell

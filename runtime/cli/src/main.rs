@@ -7,6 +7,7 @@ mod args;
 mod ask;
 mod commands;
 mod follow;
+mod infocheck;
 mod inputs;
 mod interrupt;
 mod manifest;
@@ -19,6 +20,7 @@ mod session;
 mod table;
 mod text;
 mod tree;
+mod trial;
 mod waits;
 
 use std::ffi::OsString;

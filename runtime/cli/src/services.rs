@@ -1,6 +1,6 @@
 //! `--start`, `--stop` and `--status`: the server and the web UI as processes in the background.
 //!
-//! The only file of this program that starts processes or ends them.
+//! It starts processes that outlive this one, and ends them.
 
 use std::fs::{DirBuilder, File};
 use std::io::Write;
@@ -21,8 +21,8 @@ use serde::Serialize;
 use crate::commands::Context;
 use crate::output::{Output, Stopped};
 
-const SERVER: &str = "hero_logic_server";
-const ADMIN: &str = "hero_logic_admin";
+pub(crate) const SERVER: &str = "hero_logic_server";
+pub(crate) const ADMIN: &str = "hero_logic_admin";
 
 const ADMIN_PORT: u16 = 8899;
 
@@ -312,7 +312,7 @@ fn program_of(pid: u32) -> Option<String> {
 }
 
 /// The program beside this one, as an installation has it, else the one on the PATH.
-fn find_program(program: &str) -> Result<PathBuf, RpcError> {
+pub(crate) fn find_program(program: &str) -> Result<PathBuf, RpcError> {
     let beside = std::env::current_exe().ok().and_then(|this| Some(this.parent()?.to_owned()));
     let search_path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = beside.into_iter().chain(std::env::split_paths(&search_path));

@@ -10,6 +10,7 @@ pub mod health;
 pub mod paths;
 pub mod server;
 pub mod socket;
+pub mod version;
 
 mod envelope;
 mod routes;

@@ -8,16 +8,16 @@ use std::time::Duration;
 use clap::Parser;
 use hero_logic_server::{Config, Server};
 use hero_rpc::paths::Paths;
+use hero_rpc::version;
 use hero_schema::service::ServiceManifest;
 use hero_schema::{RpcError, env, exit};
 use tokio::signal::unix::{SignalKind, signal};
 
 const SERVICE_TOML: &str = include_str!("../service.toml");
-const BUILD_NR: Option<&str> = option_env!("HERO_BUILD_NR");
 
 /// Keeps plays going and answers JSON-RPC on a Unix socket.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = version::text())]
 struct Args {
     /// The data directory.
     #[arg(long, value_name = "DIR", env = env::HOME)]
@@ -84,8 +84,7 @@ fn days(text: &str) -> Result<Duration, String> {
 }
 
 fn banner(manifest: &ServiceManifest, paths: &Paths) {
-    let build = BUILD_NR.map_or(String::new(), |number| format!(" build {number}"));
-    eprintln!("{} {}{build}", manifest.service.name, env!("CARGO_PKG_VERSION"));
+    eprintln!("{} {}", manifest.service.name, version::text());
     eprintln!("  data     {}", paths.data_dir.display());
     for socket in &manifest.sockets {
         let path = paths.socket_dir.join(&socket.path);

@@ -8,6 +8,7 @@ mod delete;
 mod doctor;
 mod fork;
 mod inbox;
+mod infocheck;
 mod logs;
 mod moves;
 mod plays;
@@ -77,6 +78,7 @@ async fn dispatch(command: Command, context: Context) -> Result<i32, Stopped> {
         Command::Workflow(args) => workflow::run(args, context).await,
         Command::Check(args) => check::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
+        Command::Infocheck => infocheck::run(&context).await,
         Command::Completions { shell } => completions::run(shell, &context),
     }
 }
