@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support.hero import SCRIPTS, Hero
+from support.hero import SCRIPTS, Hero, Server
 from support.waiting import eventually
 
 PROGRAMS = ["hero_logic", "hero_logic_server", "hero_logic_admin"]
@@ -147,6 +148,70 @@ def test_the_variables_that_are_read_are_those_of_the_manifests(hero: Hero) -> N
         on_a_terminal = {"NO_COLOR", "TERM"}
         assert settings - on_a_terminal <= names | {"HERO_PERMIT_ENV"}, program
         assert names - on_a_terminal <= settings | {"HERO_PERMIT_ENV"}, program
+
+
+# --- Man pages and units ------------------------------------------------------------------------
+
+
+def test_every_command_has_a_man_page(hero: Hero) -> None:
+    written = hero("man", hero.home / "man1")
+    assert written.code == 0, written
+    listed = told("hero_logic", "--help", hero=hero).split("Commands:")[1].split("Options:")[0]
+    commands = re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE)
+    assert {"run", "infocheck", "man"} <= set(commands)
+    pages = {path.name for path in (hero.home / "man1").iterdir()}
+    missing = {f"hero_logic-{command}.1" for command in commands if command != "help"} - pages
+    assert not missing and {"hero_logic.1", "hero_logic-workflow-save.1"} <= pages
+    page = (hero.home / "man1/hero_logic-run.1").read_text()
+    assert "prefill" in page and ".TH" in page
+    if shutil.which("man"):
+        for name in pages:
+            shown = subprocess.run(
+                ["man", "--warnings", "-l", hero.home / "man1" / name],
+                env=hero.env | {"MANPAGER": "cat", "LC_ALL": "C.UTF-8"},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert shown.stderr == "", name
+
+
+def test_the_units_start_what_is_installed(hero: Hero) -> None:
+    units = hero.home / "units"
+    written = hero("units", units)
+    assert written.code == 0, written
+    command = re.search(r"^ExecStart=(.*)$", (units / "hero_logic_server.service").read_text(), re.MULTILINE)
+    assert command and "@" not in command[1]
+    program, *arguments = shlex.split(command[1])
+    assert Path(program).resolve() == (SCRIPTS / "hero_logic_server").resolve()
+    # As systemd does it: with none of the variables of a shell.
+    process = subprocess.Popen([program, *arguments], env={"HOME": str(hero.home)}, cwd="/", text=True)
+    try:
+        eventually(Server(hero, process).answers_or_died, "the server to answer")
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    admin = (units / "hero_logic_admin.service").read_text()
+    writable = re.search(r'^ReadWritePaths="(.*)"$', admin, re.MULTILINE)
+    assert writable and Path(writable[1]) == hero.socket.parent and hero.socket.parent.is_dir()
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_systemd_accepts_the_units(hero: Hero) -> None:
+    hero("units", hero.home / "units")
+    units = sorted((hero.home / "units").glob("*.service"))
+    assert len(units) == 2
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, timeout=60
+    )
+    assert verified.returncode == 0 and "hero_logic" not in verified.stderr, verified
+
+
+def test_a_path_that_a_unit_cannot_hold_is_refused(hero: Hero) -> None:
+    refused = hero("--data-dir", hero.home / "100%", "units", hero.home / "units")
+    assert refused.code == 2 and "cannot stand in a unit file" in refused.stderr
+    assert not (hero.home / "units").exists()
 
 
 # --- infocheck ----------------------------------------------------------------------------------

@@ -132,6 +132,22 @@ there are no issues, else 1.")]
         /// Which shell
         shell: Shell,
     },
+    /// Write the man pages of this program and its commands
+    Man {
+        /// The directory to write to, such as ~/.local/share/man/man1
+        dir: PathBuf,
+    },
+    /// Write systemd units that run the server and the web UI on this data directory, as this user
+    #[command(after_help = "\
+Example:
+  hero_logic units units
+  sudo cp units/*.service /etc/systemd/system/
+  sudo systemctl daemon-reload
+  sudo systemctl enable --now hero_logic_server hero_logic_admin")]
+    Units {
+        /// The directory to write to
+        dir: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -10,11 +10,13 @@ mod fork;
 mod inbox;
 mod infocheck;
 mod logs;
+mod man;
 mod moves;
 mod plays;
 mod resume;
 mod run;
 mod show;
+mod units;
 mod wait;
 mod workflow;
 
@@ -80,6 +82,8 @@ async fn dispatch(command: Command, context: Context) -> Result<i32, Stopped> {
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Infocheck => infocheck::run(&context).await,
         Command::Completions { shell } => completions::run(shell, &context),
+        Command::Man { dir } => man::run(&dir, &context),
+        Command::Units { dir } => units::run(&dir, &context),
     }
 }
 
