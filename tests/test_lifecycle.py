@@ -222,6 +222,9 @@ def test_infocheck_finds_no_issue_in_what_is_installed(hero: Hero) -> None:
     assert (checked.code, checked.stdout, checked.stderr) == (0, "0 issues\n", "")
     assert hero("infocheck", "--json").json() == {"issues": []}
     assert not hero.data_dir.exists(), "it leaves the data directory alone"
+    long = hero.home / ("x" * 90)
+    long.mkdir()
+    assert hero("infocheck", TMPDIR=str(long)).stdout == "0 issues\n", "too long for the path of a socket"
 
 
 SERVER, ADMIN = "hero_logic_server", "hero_logic_admin"

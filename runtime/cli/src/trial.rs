@@ -28,13 +28,19 @@ const START_TIMEOUT: Duration = Duration::from_secs(15);
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
 
+/// The longest temporary directory that leaves enough of a socket's path.
+const ROOT_BYTES_MAX: usize = 60;
+
 /// What the banner puts before each place that it listens at.
 const LISTENS: &str = "  listens  ";
 
 /// Makes what a program starts in: an empty directory, with that of the sockets in it, where the web UI
 /// leaves its address whether a server runs or not.
 fn place() -> std::io::Result<(TempDir, Paths)> {
-    let dir = tempfile::Builder::new().prefix("hero_").tempdir()?;
+    let usual = std::env::temp_dir();
+    // The sockets are below it, and a socket's path is short.
+    let root = if usual.as_os_str().len() > ROOT_BYTES_MAX { "/tmp".into() } else { usual };
+    let dir = tempfile::Builder::new().prefix("hero_").tempdir_in(root)?;
     let paths = Paths::new(Some(dir.path().join("d")), Some(dir.path().join("s")));
     if let Some(sockets) = paths.rpc_socket().parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(sockets)?;
