@@ -10,6 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Condvar, Mutex, MutexGuard, TryLockError};
 use std::thread::{self, ThreadId};
 
+use hero_schema::frame::{Frame, Replayed, SpanEvent};
+use hero_schema::span::REPLAYED_SPANS_MAX;
+use hero_schema::{LaunchNumber, SpanId, SpanPlace, SpanRange, Timestamp};
 use pyo3::exceptions::PyConnectionError;
 use pyo3::prelude::*;
 use rustix::io::Errno;
@@ -17,7 +20,10 @@ use rustix::net::{SendFlags, send};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::lifeline;
+use crate::{frames, lifeline};
+
+/// How many ranges of replayed steps one frame holds.
+const RANGES_MAX: usize = 1000;
 
 /// How much is gathered before the socket is offered more, in bytes.
 const OFFERED_BYTES: usize = 64 * 1024;
@@ -49,14 +55,67 @@ struct Outgoing {
     n_written: usize,
     /// How long `held` is when the socket is offered more.
     offer_at: usize,
+    /// Steps that were replayed last, to be told before anything else is.
+    replays: Option<Replays>,
+}
+
+/// Replayed steps under one parent, for one frame.
+struct Replays {
+    told: Replayed,
+    n_spans: u64,
+}
+
+impl Replays {
+    /// Adds one, where it goes with them.
+    fn take(&mut self, parent_id: &str, ran_as: SpanPlace) -> bool {
+        let ranges = &mut self.told.ran_as;
+        if self.told.parent_id.as_str() != parent_id || self.n_spans == REPLAYED_SPANS_MAX {
+            return false;
+        }
+        if !ranges.last_mut().is_some_and(|last| last.extend(ran_as)) {
+            if ranges.len() == RANGES_MAX {
+                return false;
+            }
+            ranges.push(SpanRange::of(ran_as));
+        }
+        self.n_spans += 1;
+        true
+    }
 }
 
 impl Outgoing {
     fn new(socket: UnixStream) -> Self {
-        Self { socket, next_seq: 0, held: Vec::new(), n_written: 0, offer_at: OFFERED_BYTES }
+        Self {
+            socket,
+            next_seq: 0,
+            held: Vec::new(),
+            n_written: 0,
+            offer_at: OFFERED_BYTES,
+            replays: None,
+        }
+    }
+
+    fn replay(&mut self, parent_id: &str, ran_as: SpanPlace) {
+        if self.replays.as_mut().is_some_and(|replays| replays.take(parent_id, ran_as)) {
+            return;
+        }
+        self.hold_replays();
+        let at = Timestamp(frames::now_micros().cast_signed());
+        let ran_as = vec![SpanRange::of(ran_as)];
+        let told = Replayed { parent_id: SpanId::new(parent_id), at, ran_as };
+        self.replays = Some(Replays { told, n_spans: 1 });
+    }
+
+    fn hold_replays(&mut self) {
+        let Some(Replays { told, n_spans }) = self.replays.take() else { return };
+        let frame = Frame { seq: self.next_seq, event: SpanEvent::Replayed(told) };
+        serde_json::to_writer(&mut self.held, &frame).expect("memory takes all");
+        self.held.push(b'\n');
+        self.next_seq += n_spans;
     }
 
     fn hold(&mut self, event_json: &str) -> u64 {
+        self.hold_replays();
         let seq = self.next_seq;
         self.next_seq += 1;
         write!(self.held, "{{\"seq\":{seq},\"event\":").expect("memory takes all");
@@ -143,29 +202,32 @@ impl Channel {
     ///
     /// *more*: such events follow, and can go with this one.
     pub(crate) fn post(&self, py: Python<'_>, event_json: &str, more: bool) -> u64 {
-        let hold = |mut outgoing: MutexGuard<'_, Outgoing>| {
-            (outgoing.hold(event_json), !more || outgoing.held.len() >= outgoing.offer_at)
-        };
-        let (seq, is_due) = match self.outgoing.try_lock() {
-            Ok(outgoing) => hold(outgoing),
-            // Another thread writes, for as long as the supervisor takes to read.
-            Err(TryLockError::WouldBlock) => py.detach(|| hold(self.outgoing())),
-            Err(TryLockError::Poisoned(error)) => hold(error.into_inner()),
-        };
-        if is_due {
-            py.detach(|| {
-                let mut outgoing = self.outgoing();
-                let written = outgoing.offer_held();
-                self.check(outgoing, written);
-            });
-        }
-        seq
+        self.add(py, more, |outgoing| outgoing.hold(event_json))
+    }
+
+    /// Tells, as `post` does, that a step was replayed: by launch and `seq` of the span in which it ran.
+    pub(crate) fn post_replayed(
+        &self,
+        py: Python<'_>,
+        parent_id: &str,
+        launch: u32,
+        seq: u64,
+        more: bool,
+    ) {
+        let ran_as = SpanPlace { launch: LaunchNumber(launch), seq };
+        self.add(py, more, |outgoing| {
+            outgoing.replay(parent_id, ran_as);
+            if !more {
+                outgoing.hold_replays();
+            }
+        });
     }
 
     /// Writes what is held back.
     pub(crate) fn flush(&self, py: Python<'_>) {
         py.detach(|| {
             let mut outgoing = self.outgoing();
+            outgoing.hold_replays();
             if !outgoing.held.is_empty() {
                 let written = outgoing.write_held();
                 self.check(outgoing, written);
@@ -191,6 +253,33 @@ impl Channel {
     /// Whether this is the thread that connected.
     pub(crate) fn is_at_home(&self) -> bool {
         thread::current().id() == self.home
+    }
+
+    /// Adds to what is held back, and offers that to the socket where it is due.
+    fn add<T: Send>(
+        &self,
+        py: Python<'_>,
+        more: bool,
+        add: impl FnOnce(&mut Outgoing) -> T + Send,
+    ) -> T {
+        let hold = |mut outgoing: MutexGuard<'_, Outgoing>| {
+            let added = add(&mut outgoing);
+            (added, !more || outgoing.held.len() >= outgoing.offer_at)
+        };
+        let (added, is_due) = match self.outgoing.try_lock() {
+            Ok(outgoing) => hold(outgoing),
+            // Another thread writes, for as long as the supervisor takes to read.
+            Err(TryLockError::WouldBlock) => py.detach(|| hold(self.outgoing())),
+            Err(TryLockError::Poisoned(error)) => hold(error.into_inner()),
+        };
+        if is_due {
+            py.detach(|| {
+                let mut outgoing = self.outgoing();
+                let written = outgoing.offer_held();
+                self.check(outgoing, written);
+            });
+        }
+        added
     }
 
     fn write(&self, event_json: &str) -> u64 {
@@ -298,5 +387,46 @@ mod tests {
         let expected =
             (0..N_EVENTS).map(|n| format!("{{\"seq\":{n},\"event\":{{\"span_tag\":{{}}}}}}"));
         assert!(heard.join().expect("it only reads").into_iter().eq(expected));
+    }
+
+    #[test]
+    fn replayed_steps_are_told_together_and_before_what_follows_them() {
+        let (socket, supervisor) = UnixStream::pair().expect("a pair of sockets");
+        let mut outgoing = Outgoing::new(socket);
+        let place = |launch, seq| SpanPlace { launch: LaunchNumber(launch), seq };
+        outgoing.hold("{\"span_tag\":{}}");
+        for n in 0..1000 {
+            outgoing.replay("a1", place(1, 3 + 2 * n));
+        }
+        outgoing.replay("a1", place(2, 5));
+        outgoing.replay("b2", place(2, 6));
+        assert_eq!(outgoing.hold("{\"span_tag\":{}}"), 1 + 1001 + 1);
+        outgoing.replay("b2", place(2, 7));
+        for n in 0..3 * RANGES_MAX as u64 {
+            outgoing.replay("c3", place(1, n * n * n));
+        }
+        outgoing.hold_replays();
+        outgoing.write_held().expect("the supervisor is there");
+        drop(outgoing);
+        let mut seqs = Vec::new();
+        let mut n_next = 0;
+        for line in BufReader::new(supervisor).lines() {
+            let line = line.expect("a line");
+            if line.contains("span_tag") {
+                assert_eq!(line, format!("{{\"seq\":{n_next},\"event\":{{\"span_tag\":{{}}}}}}"));
+                n_next += 1;
+                continue;
+            }
+            let frame: Frame = serde_json::from_str(&line).expect("a frame");
+            let SpanEvent::Replayed(told) = frame.event else { panic!("{line}") };
+            assert_eq!(frame.seq, n_next);
+            assert!(told.ran_as.len() <= RANGES_MAX);
+            n_next += told.ran_as.iter().map(|range| range.n).sum::<u64>();
+            seqs.push((told.parent_id.as_str().to_owned(), told.ran_as.len()));
+        }
+        let told: Vec<_> = seqs.iter().map(|(parent, n)| (parent.as_str(), *n)).collect();
+        assert_eq!(told[..3], [("a1", 2), ("b2", 1), ("b2", 1)]);
+        assert!(told[3..].iter().all(|(parent, _)| *parent == "c3") && told.len() > 4);
+        assert_eq!(n_next, 1 + 1001 + 1 + 1 + 1 + 3 * RANGES_MAX as u64);
     }
 }

@@ -12,6 +12,12 @@ pub(crate) struct Digest([u8; 20]);
 /// Something by key.
 pub(crate) type ByDigest<T> = HashMap<Digest, T, BuildHasherDefault<FirstBytes>>;
 
+impl From<[u8; 20]> for Digest {
+    fn from(bytes: [u8; 20]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl Digest {
     /// Of a text in parts.
     pub(crate) fn of(parts: &[&str]) -> Self {

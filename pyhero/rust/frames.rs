@@ -56,8 +56,12 @@ fn write_member(out: &mut String, name: &str, text: Option<&str>) {
 
 fn write_at(out: &mut String) {
     out.push_str(",\"at\":");
+    write_number(out, now_micros());
+}
+
+pub(crate) fn now_micros() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    write_number(out, since.as_micros() as u64);
+    since.as_micros() as u64
 }
 
 fn write_number(out: &mut String, number: u64) {

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hero_schema::{StepKey, step};
+use hero_schema::{SpanPlace, StepKey, step};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -119,7 +119,11 @@ impl Recognizer {
         let hex = digest.hex();
         let key = std::str::from_utf8(&hex).expect("hex digits are text");
         let remembered = self.memory.get().find(&digest);
-        self.show(py, &parent, key, &arguments, remembered.is_some());
+        match remembered {
+            Some((_, Some(ran_as))) => self.show_replayed(py, &parent, ran_as),
+            _ => self.show(py, &parent, key, &arguments, remembered.is_some()),
+        }
+        let remembered = remembered.map(|(remembered, _)| remembered);
         if let Some(Remembered::Returned(payload)) = remembered
             && let Ok(value) = self.returns.read(py, payload)
         {
@@ -178,6 +182,12 @@ impl Recognizer {
                 Digest::of(&[a, b, c, d, e, f, g, &format!("|#{n}")])
             }
         }
+    }
+
+    fn show_replayed(&self, py: Python<'_>, parent: &Parent, ran_as: SpanPlace) {
+        let more = self.memory.get().n_left() > 0;
+        let SpanPlace { launch, seq } = ran_as;
+        self.channel.get().post_replayed(py, &parent.span_id, launch.0, seq, more);
     }
 
     fn show(

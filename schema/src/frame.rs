@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::json::present;
 use crate::{
     Json, LaunchNumber, LogLevel, Outcome, PlaySid, Raised, RequestKind, ResumeId, SpanId,
-    SpanKind, SpanStatus, StepKey, Timestamp,
+    SpanKind, SpanRange, SpanStatus, StepKey, Timestamp,
 };
 
 /// The longest line that is read, in bytes; a longer one ends the launch.
@@ -32,6 +32,8 @@ pub enum SpanEvent {
     Hello(Hello),
     /// A span begins.
     SpanStart(SpanStart),
+    /// Steps were replayed, one after the other under one parent. It takes as many places as it tells of.
+    Replayed(Replayed),
     /// A span ends.
     SpanEnd(SpanEnd),
     /// A line for the log.
@@ -97,6 +99,19 @@ pub struct SpanStart {
     /// Whether the span is over at once: its outcome comes from memory.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replayed: bool,
+}
+
+/// See [`SpanEvent::Replayed`]. What it does not say of a span is what the launch that ran the step has
+/// said of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct Replayed {
+    /// The span that encloses all of them.
+    pub parent_id: SpanId,
+    /// When the first of them was called.
+    pub at: Timestamp,
+    /// The spans in which they ran, in the order of the calls.
+    pub ran_as: Vec<SpanRange>,
 }
 
 /// See [`SpanEvent::SpanEnd`].

@@ -16,6 +16,7 @@ pub mod final_callback;
 pub mod frame;
 pub mod id;
 pub mod json;
+pub mod memory_index;
 pub mod name;
 pub mod play;
 pub mod resume;
@@ -45,7 +46,9 @@ pub use play::{
 pub use resume::{Answer, Answerer, RequestKind, ResumeRequest};
 pub use retention::Retention;
 pub use saved::{FrozenPlan, SavedPlay};
-pub use span::{LogLevel, LogLine, LogStream, Span, SpanKind, SpanStatus};
+pub use span::{
+    LogLevel, LogLine, LogStream, ReplayedSpans, Span, SpanKind, SpanPlace, SpanRange, SpanStatus,
+};
 pub use starter::Starter;
 pub use step::{Outcome, OutcomeRecord, Raised};
 pub use time::Timestamp;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
-use crate::{Json, LaunchNumber, PlaySid, SpanId, StepKey, Usage, VersionSid, canonical};
+use crate::{
+    Json, LaunchNumber, PlaySid, SpanId, SpanPlace, StepKey, Usage, VersionSid, canonical,
+};
 
 /// The key under which the outcome of a `@flow` call is remembered:
 /// `sha1(version | parent_path | flow_name | canonical_json(arguments))`, lower-case hex.
@@ -125,6 +127,10 @@ pub struct OutcomeRecord {
     /// order steps completed.
     #[serde(default)]
     pub seq: u64,
+    /// The place of its `span_start` there: with the launch it tells which record is its span's. None where
+    /// that is not known, or the play has taken the outcome over from another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_seq: Option<u64>,
     /// Whether an undo is registered for it: it is handed to every launch, wherever it stands.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compensable: bool,
@@ -147,6 +153,18 @@ impl OutcomeRecord {
     /// The path of what this step called itself.
     pub fn path(&self) -> String {
         step_path(&self.parent_path, &self.name, &self.key)
+    }
+
+    /// The same as another play takes it over, which does not have its span. What it spent is the earlier
+    /// play's.
+    #[must_use]
+    pub fn taken_over(self) -> Self {
+        Self { span_seq: None, usage: Usage::default(), ..self }
+    }
+
+    /// Where the span is stored that ran it, if this play has it.
+    pub fn ran_as(&self) -> Option<SpanPlace> {
+        self.span_seq.map(|seq| SpanPlace { launch: self.launch, seq })
     }
 }
 

@@ -52,6 +52,10 @@ class MemoryOf:
             self._asked_for.add(key)
         return self._outcomes.get(key)
 
+    def ran_as(self, key: str, /) -> tuple[int, int] | None:
+        """Nothing is shown here, so nobody needs to know."""
+        return None
+
     def left_over(self) -> list[str]:
         """The keys that nobody asked for."""
         return sorted(self._outcomes.keys() - self._asked_for)
@@ -112,6 +116,9 @@ class MemoryJournal:
     def post(self, event_json: str, more: bool, /) -> int:
         """The same."""
         return self.send(event_json)
+
+    def post_replayed(self, parent_id: str, launch: int, seq: int, more: bool, /) -> None:
+        """Nothing is shown here."""
 
     def flush(self) -> None:
         """Nothing is held back here."""

@@ -39,6 +39,10 @@ class Journal(Protocol):
         """As `send`, for what may be heard later; *more* of the kind is to follow."""
         ...
 
+    def post_replayed(self, parent_id: str, launch: int, seq: int, more: bool, /) -> None:
+        """As `post`: a step was replayed, which ran as the span of this place."""
+        ...
+
     def flush(self) -> None:
         """Lets all be heard."""
         ...
@@ -57,6 +61,10 @@ class Memory(Protocol):
 
     def take(self, key: str, /) -> str | None:
         """The outcome, or None; marks the key as asked for."""
+        ...
+
+    def ran_as(self, key: str, /) -> tuple[int, int] | None:
+        """Launch and place of the span in which this step ran, where the supervisor has it."""
         ...
 
     def left_over(self) -> list[str]:

@@ -36,6 +36,9 @@ class Nobody:
     def post(self, event_json: str, more: bool, /) -> int:
         return 0
 
+    def post_replayed(self, parent_id: str, launch: int, seq: int, more: bool, /) -> None:
+        pass
+
     def flush(self) -> None:
         pass
 

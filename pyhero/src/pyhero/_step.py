@@ -275,7 +275,11 @@ class Step:
         """Opens the span; returns the outcome if an earlier launch ended this call."""
         if self.is_shown:
             return None
+        journal = self.play.journal
         outcome = self.play.steps.take(self.key)
+        if outcome is not None and (ran_as := self.play.steps.ran_as(self.key)) is not None:
+            journal.post_replayed(self.parent.span_id, *ran_as, self.play.is_replaying)
+            return outcome
         if outcome is None and self.options.is_plan and self.play.plans is not None:
             outcome = self.play.plans.outcome(self.frame.place, self.name)
         event = _wire.span_start(
@@ -288,7 +292,6 @@ class Step:
             source=self._source(),
             replayed=outcome is not None,
         )
-        journal = self.play.journal
         if outcome is None:
             journal.send(event)
         else:

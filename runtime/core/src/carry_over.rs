@@ -190,6 +190,7 @@ mod tests {
             span_id: SpanId::new(key),
             launch: LaunchNumber(1),
             seq: 0,
+            span_seq: None,
             compensable: false,
             plan: false,
             usage: Default::default(),

@@ -59,6 +59,7 @@ mod tests {
             span_id: SpanId::new("0"),
             launch: LaunchNumber(1),
             seq: 0,
+            span_seq: None,
             compensable: false,
             plan: false,
             place: None,

@@ -184,6 +184,7 @@ mod tests {
             span_id: SpanId::new(key),
             launch: LaunchNumber(1),
             seq,
+            span_seq: None,
             compensable: false,
             plan: false,
             place: None,

@@ -8,8 +8,8 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use hero_schema::{
     LaunchNumber, LogLine, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, PlayStatus,
-    ResumeId, ResumeRequest, Retention, Span, StepKey, Timestamp, Usage, VersionSid, Workflow,
-    WorkflowChange, WorkflowSid, WorkflowVersion,
+    ReplayedSpans, ResumeId, ResumeRequest, Retention, Span, StepKey, Timestamp, Usage, VersionSid,
+    Workflow, WorkflowChange, WorkflowSid, WorkflowVersion,
 };
 use tokio::sync::broadcast;
 
@@ -213,6 +213,9 @@ pub enum Write {
     Outcome(PlaySid, Box<OutcomeRecord>),
     /// A span, new or further along: the one with the same launch and `seq` is replaced.
     Span(PlaySid, Box<Span>),
+    /// Spans of replayed steps. They are shown one by one, each with what the span shows in which its
+    /// step ran, and named damaged where that is not there.
+    Replayed(PlaySid, Box<ReplayedSpans>),
     /// A log line.
     Log(PlaySid, LogLine),
     /// A version; one that is there already is passed over.

@@ -328,6 +328,7 @@ fn play_of(write: &Write) -> Option<&PlaySid> {
         Write::Request(play, _)
         | Write::Outcome(play, _)
         | Write::Span(play, _)
+        | Write::Replayed(play, _)
         | Write::Log(play, _)
         | Write::Remove(play) => Some(play),
         Write::Version(_)

@@ -17,6 +17,7 @@ use crate::committer::{Committer, Shared};
 use crate::keys::PlayList;
 use crate::lists;
 use crate::record::{self, Tally};
+use crate::spans;
 use crate::{
     Batch, Commit, Due, Engine, Error, Page, PageQuery, PlayQuery, StartedBy, Store, clock, keys,
 };
@@ -78,13 +79,18 @@ impl<E: Engine> KeyedStore<E> {
         let page = self.read(|engine| {
             lists::page(engine, prefix, keys, query, |suffix, value| item(engine, suffix, value))
         })?;
+        Ok(self.noted(page))
+    }
+
+    /// The page, once what is damaged on it is logged.
+    fn noted<T>(&self, page: Page<T>) -> Page<T> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         for damaged in &page.damaged {
             if told.len() < DAMAGES_TOLD_MAX && told.insert(damaged.clone()) {
                 tracing::error!(damaged, "a list is shown without one of its items");
             }
         }
-        Ok(page)
+        page
     }
 
     /// What comes first of a list of moments, as far as `holds` still says so of it.
@@ -229,7 +235,7 @@ impl<E: Engine> Store for KeyedStore<E> {
     }
 
     async fn spans(&self, play: &PlaySid, page: PageQuery) -> Result<Page<Span>, Error> {
-        self.records(&keys::spans(play), &page)
+        Ok(self.noted(self.read(|engine| spans::page(engine, play, &page))?))
     }
 
     async fn logs(&self, play: &PlaySid, page: PageQuery) -> Result<Page<LogLine>, Error> {

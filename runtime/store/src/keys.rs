@@ -12,6 +12,7 @@
 //! | `r` play, request | a request |
 //! | `o` play, step key | an outcome |
 //! | `s` play, launch, seq | a span |
+//! | `s` play, launch, seq of the last, `r` | spans of replayed steps, see `spans` |
 //! | `l` play, launch, seq | a log line |
 //! | `v` version | a version |
 //! | `w` workflow | a workflow |
@@ -39,6 +40,12 @@ use crate::Due;
 /// What ends a text. A zero inside a text is written as `0x00 0xFF`.
 const TEXT_END: [u8; 2] = [0, 1];
 const ESCAPED_ZERO: [u8; 2] = [0, 0xFF];
+
+/// How long launch and `seq` are in a key.
+const SPAN_BYTES: usize = 12;
+
+/// What marks the key of spans of replayed steps.
+const REPLAYED: &[u8] = b"r";
 
 /// The key of the format number.
 pub(crate) const FORMAT: &[u8] = b"f";
@@ -153,6 +160,29 @@ pub(crate) fn outcomes(play: &PlaySid) -> Vec<u8> {
 
 pub(crate) fn span(play: &PlaySid, launch: LaunchNumber, seq: u64) -> Vec<u8> {
     Key(spans(play)).launch(launch).bytes(&seq.to_be_bytes()).0
+}
+
+/// The key of spans of replayed steps, the last of which has this `seq`: so they stand where the last of
+/// them does, and who goes on from one of them in the middle comes upon the others.
+pub(crate) fn replayed(play: &PlaySid, launch: LaunchNumber, last_seq: u64) -> Vec<u8> {
+    Key(span(play, launch, last_seq)).bytes(REPLAYED).0
+}
+
+/// Whether a key of this suffix holds spans of replayed steps.
+pub(crate) fn is_of_replayed(suffix: &[u8]) -> bool {
+    suffix.get(SPAN_BYTES..) == Some(REPLAYED)
+}
+
+/// The rest of the key of a span, after the prefix of its play.
+pub(crate) fn span_suffix(launch: LaunchNumber, seq: u64) -> Vec<u8> {
+    Key(Vec::new()).launch(launch).bytes(&seq.to_be_bytes()).0
+}
+
+/// Launch and `seq` of a span, by what follows the prefix of its play.
+pub(crate) fn listed_span(suffix: &[u8]) -> Option<(LaunchNumber, u64)> {
+    let (launch, rest) = suffix.split_first_chunk()?;
+    let (seq, _) = rest.split_first_chunk()?;
+    Some((LaunchNumber(u32::from_be_bytes(*launch)), u64::from_be_bytes(*seq)))
 }
 
 /// What the keys of all spans of a play begin with.

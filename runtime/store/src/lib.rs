@@ -20,6 +20,7 @@ mod migration;
 mod plan;
 mod record;
 mod sled_store;
+mod spans;
 
 pub use api::{
     Batch, Commit, Due, Error, Fence, Page, PageQuery, PlayQuery, StartedBy, Store, Write,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::{Engine, Error, Page, PageQuery, Pair, keys};
 
 /// How many pairs are read at once: a page may be long, and its values large.
-const CHUNK_PAIRS: usize = 128;
+pub(crate) const CHUNK_PAIRS: usize = 128;
 
 /// How many pairs are passed over for one page. Where nearly nothing belongs to a list, a page of it may
 /// be short, and tells where to go on.
@@ -18,54 +18,103 @@ const PASSED_OVER_MAX: usize = 5_000;
 pub(crate) fn page<E: Engine, T>(
     engine: &E,
     prefix: &[u8],
-    mut keys: Range<Vec<u8>>,
+    keys: Range<Vec<u8>>,
     query: &PageQuery,
     mut item: impl FnMut(&[u8], &[u8]) -> Result<Option<T>, Error>,
 ) -> Result<Page<T>, Error> {
-    let limit = query.limit.max(1);
-    let next_cursor = query.cursor.clone();
-    let mut page = Page { items: Vec::new(), next_cursor, has_more: false, damaged: Vec::new() };
-    if let Some(cursor) = &query.cursor {
-        let after = keys::after(&[prefix, &read_cursor(prefix, cursor)?].concat());
-        keys.start = keys.start.max(after);
-    }
-    let mut n_passed_over = 0;
-    loop {
-        if keys.start >= keys.end {
-            return Ok(page);
-        }
-        // One more than asked for tells whether there is more.
-        let n_missing = limit - page.items.len() - page.damaged.len();
-        let n_wanted = n_missing.saturating_add(1).max(n_passed_over);
-        let chunk = engine.scan(keys.clone(), CHUNK_PAIRS.min(n_wanted))?;
-        let Some((last, _)) = chunk.last() else { return Ok(page) };
-        keys.start = keys::after(last);
+    let mut pages = Pager::begin(prefix, keys, query)?;
+    while let Some(chunk) = pages.next_chunk(engine)? {
         for (key, value) in chunk {
             let suffix = &key[prefix.len()..];
-            let item = match value.and_then(|value| item(suffix, &value)) {
-                Ok(Some(item)) => Ok(item),
-                Ok(None) => {
-                    page.next_cursor = Some(cursor(prefix, suffix));
-                    n_passed_over += 1;
-                    if n_passed_over == PASSED_OVER_MAX {
-                        page.has_more = true;
-                        return Ok(page);
-                    }
-                    continue;
-                }
-                Err(damaged @ Error::Damaged { .. }) => Err(damaged.to_string()),
-                Err(other) => return Err(other),
+            let has_room = match value.and_then(|value| item(suffix, &value)) {
+                Ok(Some(item)) => pages.push(suffix, Ok(item))?,
+                Ok(None) => pages.pass_over(suffix),
+                Err(error) => pages.push(suffix, Err(error))?,
             };
-            if page.items.len() + page.damaged.len() == limit {
-                page.has_more = true;
-                return Ok(page);
+            if !has_room {
+                return Ok(pages.page);
             }
-            match item {
-                Ok(item) => page.items.push(item),
-                Err(damaged) => page.damaged.push(damaged),
-            }
-            page.next_cursor = Some(cursor(prefix, suffix));
         }
+    }
+    Ok(pages.page)
+}
+
+/// A page while it is filled.
+pub(crate) struct Pager<'a, T> {
+    prefix: &'a [u8],
+    /// What is still to be read.
+    keys: Range<Vec<u8>>,
+    limit: usize,
+    n_passed_over: usize,
+    pub(crate) page: Page<T>,
+}
+
+impl<'a, T> Pager<'a, T> {
+    pub(crate) fn begin(
+        prefix: &'a [u8],
+        mut keys: Range<Vec<u8>>,
+        query: &PageQuery,
+    ) -> Result<Self, Error> {
+        let next_cursor = query.cursor.clone();
+        if let Some(cursor) = &query.cursor {
+            let after = keys::after(&[prefix, &read_cursor(prefix, cursor)?].concat());
+            keys.start = keys.start.max(after);
+        }
+        let page = Page { items: Vec::new(), next_cursor, has_more: false, damaged: Vec::new() };
+        Ok(Self { prefix, keys, limit: query.limit.max(1), n_passed_over: 0, page })
+    }
+
+    /// What is to be read next begins with this key, without the prefix.
+    pub(crate) fn start(&self) -> &[u8] {
+        &self.keys.start[self.prefix.len()..]
+    }
+
+    /// How many items are to be looked at: one more than asked for tells whether there is more.
+    pub(crate) fn n_wanted(&self) -> usize {
+        self.n_missing().saturating_add(1)
+    }
+
+    /// The pairs that follow; None at the end of the list.
+    pub(crate) fn next_chunk<E: Engine>(&mut self, engine: &E) -> Result<Option<Vec<Pair>>, Error> {
+        if self.keys.start >= self.keys.end {
+            return Ok(None);
+        }
+        let n_pairs = CHUNK_PAIRS.min(self.n_wanted().max(self.n_passed_over));
+        let chunk = engine.scan(self.keys.clone(), n_pairs)?;
+        let Some((last, _)) = chunk.last() else { return Ok(None) };
+        self.keys.start = keys::after(last);
+        Ok(Some(chunk))
+    }
+
+    /// Adds what stands under a key, without the prefix. Returns whether the page goes on.
+    pub(crate) fn push(&mut self, suffix: &[u8], item: Result<T, Error>) -> Result<bool, Error> {
+        let item = match item {
+            Ok(item) => Ok(item),
+            Err(damaged @ Error::Damaged { .. }) => Err(damaged.to_string()),
+            Err(other) => return Err(other),
+        };
+        if self.n_missing() == 0 {
+            self.page.has_more = true;
+            return Ok(false);
+        }
+        match item {
+            Ok(item) => self.page.items.push(item),
+            Err(damaged) => self.page.damaged.push(damaged),
+        }
+        self.page.next_cursor = Some(cursor(self.prefix, suffix));
+        Ok(true)
+    }
+
+    /// Notes that what stands under a key does not belong to the list. Returns whether the page goes on.
+    fn pass_over(&mut self, suffix: &[u8]) -> bool {
+        self.page.next_cursor = Some(cursor(self.prefix, suffix));
+        self.n_passed_over += 1;
+        self.page.has_more = self.n_passed_over == PASSED_OVER_MAX;
+        !self.page.has_more
+    }
+
+    fn n_missing(&self) -> usize {
+        self.limit - self.page.items.len() - self.page.damaged.len()
     }
 }
 

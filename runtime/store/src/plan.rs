@@ -269,6 +269,15 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
                 self.changes.insert(key, Change::PutSpan(span));
                 Ok(())
             }
+            Write::Replayed(play, spans) => {
+                let last_seq = spans.n_spans().map_err(|reason| Error::Damaged {
+                    record: format!("spans of launch {} of play `{play}`", spans.launch),
+                    reason: reason.into(),
+                })? - 1
+                    + spans.seq;
+                self.put(keys::replayed(play, spans.launch, last_seq), spans);
+                Ok(())
+            }
             Write::Log(play, line) => {
                 self.put(keys::log(play, line.launch, line.seq), line);
                 Ok(())

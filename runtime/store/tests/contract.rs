@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use hero_schema::{
     FinalCallback, LaunchNumber, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, PlayStatus,
-    RequestKind, ResumeId, ResumeRequest, Retention, SpanStatus, StartKey, Starter, Timestamp,
-    Usage, VersionSid, Workflow, WorkflowChange, WorkflowChangeKind, WorkflowSid,
+    Raised, ReplayedSpans, RequestKind, ResumeId, ResumeRequest, Retention, Span, SpanId,
+    SpanRange, SpanStatus, StartKey, Starter, Timestamp, Usage, VersionSid, Workflow,
+    WorkflowChange, WorkflowChangeKind, WorkflowSid,
 };
 use hero_store::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, StartedBy, Store, Write};
 use samples::{
@@ -57,6 +58,9 @@ promises! {
     plays_that_have_ended_come_by_their_end,
     outcomes_are_to_be_posted_by_their_moment_until_they_are,
     a_span_is_replaced_by_the_one_with_its_launch_and_number,
+    spans_of_replayed_steps_show_what_those_showed_that_ran_them,
+    spans_of_replayed_steps_come_in_pages_without_gap_or_overlap,
+    a_replayed_span_that_ran_nowhere_is_named,
     a_log_is_followed_by_its_cursor,
     plays_come_newest_first_by_every_filter,
     plays_are_found_by_tag_time_text_and_who_started_them,
@@ -478,6 +482,112 @@ async fn a_span_is_replaced_by_the_one_with_its_launch_and_number(mut subject: S
     let found: Vec<_> = page.items.iter().map(|span| (span.launch.0, span.seq)).collect();
     assert_eq!(found, places);
     assert_eq!(page.items[1], ended);
+}
+
+/// What launch 2 has replayed of launch 1, from this place among its frames on.
+fn replayed(seq: u64, ran_as: &[(u64, u64, u64)]) -> ReplayedSpans {
+    let range = |&(seq, stride, n)| SpanRange { launch: LaunchNumber(1), seq, stride, n };
+    ReplayedSpans {
+        launch: LaunchNumber(2),
+        seq,
+        parent_id: SpanId::new("00000000000000aa"),
+        at: Timestamp(9_000),
+        ran_as: ran_as.iter().map(range).collect(),
+    }
+}
+
+fn of_replayed(spans: ReplayedSpans) -> Write {
+    Write::Replayed(PlaySid::new("a"), Box::new(spans))
+}
+
+async fn spans_of_replayed_steps_show_what_those_showed_that_ran_them(mut subject: Subject) {
+    let sid = PlaySid::new("a");
+    let mut ran =
+        Span { status: SpanStatus::Failed, ended_at: Some(Timestamp(3_000)), ..span(1, 3) };
+    ran.tags = BTreeMap::from([("cost_usd".to_owned(), json("1"))]);
+    ran.error = Some(Raised {
+        class: "shop:Declined".into(),
+        message: "no".into(),
+        traceback: String::new(),
+        args: None,
+    });
+    ran.child_play_sid = Some(PlaySid::new("b"));
+    subject.commit([Write::Span(sid.clone(), Box::new(ran.clone()))]).await;
+    subject.commit([of_replayed(replayed(7, &[(3, 1, 1)]))]).await;
+    let page = subject.store().spans(&sid, PageQuery::default()).await.expect("readable");
+    let shown = Span {
+        launch: LaunchNumber(2),
+        seq: 7,
+        parent_id: Some(SpanId::new("00000000000000aa")),
+        status: SpanStatus::Replayed,
+        started_at: Timestamp(9_000),
+        ended_at: Some(Timestamp(9_000)),
+        tags: BTreeMap::new(),
+        error: None,
+        child_play_sid: None,
+        ..ran.clone()
+    };
+    assert_eq!(page.items, [ran, shown]);
+}
+
+async fn spans_of_replayed_steps_come_in_pages_without_gap_or_overlap(mut subject: Subject) {
+    let sid = PlaySid::new("a");
+    let ran = |seq| Write::Span(sid.clone(), Box::new(span(1, seq)));
+    subject.commit((1..=40).map(ran)).await;
+    // In launch 2: a span, 13 of every second one, one by itself, a few far apart, and a span.
+    let spans = replayed(2, &[(4, 2, 13), (39, 1, 1), (1, 12, 4)]);
+    subject.commit([Write::Span(sid.clone(), Box::new(span(2, 1))), of_replayed(spans)]).await;
+    subject.commit([Write::Span(sid.clone(), Box::new(span(2, 20)))]).await;
+    subject.commit([of_replayed(replayed(21, &[(2, 1, 1)]))]).await;
+    let ran_as = (4..=28).step_by(2).chain([39, 1, 13, 25, 37]);
+    let expected: Vec<_> = (1..=40)
+        .map(|seq| (1, seq, seq))
+        .chain([(2, 1, 1)])
+        .chain((2..).zip(ran_as).map(|(seq, ran_as)| (2, seq, ran_as)))
+        .chain([(2, 20, 20), (2, 21, 2)])
+        .collect();
+    for limit in 1..=expected.len() + 1 {
+        let (mut seen, mut query) = (Vec::new(), PageQuery { cursor: None, limit });
+        loop {
+            let page = subject.store().spans(&sid, query.clone()).await.expect("readable");
+            assert_eq!(page.damaged, [""; 0]);
+            let left = expected.len() - seen.len();
+            assert_eq!((page.items.len(), page.has_more), (limit.min(left), limit < left));
+            seen.extend(page.items.iter().map(|span| {
+                let ran_as = u64::from_str_radix(span.span_id.as_str(), 16).expect("a number");
+                (span.launch.0, span.seq, ran_as)
+            }));
+            query.cursor = page.next_cursor;
+            if !page.has_more {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "{limit}");
+        // The last cursor brings what is new.
+        let page = subject.store().spans(&sid, query).await.expect("readable");
+        assert_eq!((page.items.len(), page.has_more), (0, false));
+    }
+}
+
+async fn a_replayed_span_that_ran_nowhere_is_named(mut subject: Subject) {
+    let sid = PlaySid::new("a");
+    subject.commit([Write::Span(sid.clone(), Box::new(span(1, 2)))]).await;
+    subject.commit([of_replayed(replayed(5, &[(1, 1, 3), (u64::MAX, 1, 1)]))]).await;
+    let (mut seen, mut damaged, mut query) = (0, 0, PageQuery { cursor: None, limit: 1 });
+    loop {
+        let page = subject.store().spans(&sid, query.clone()).await.expect("readable");
+        assert_eq!(page.items.len() + page.damaged.len(), 1);
+        (seen, damaged) = (seen + page.items.len(), damaged + page.damaged.len());
+        query.cursor = page.next_cursor;
+        if !page.has_more {
+            break;
+        }
+    }
+    assert_eq!((seen, damaged), (2, 3));
+    for unsound in [replayed(1, &[]), replayed(1, &[(1, 0, 2)]), replayed(u64::MAX, &[(1, 1, 1)])] {
+        let refused = subject.try_commit(None, [of_replayed(unsound)]).await;
+        assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
+    }
 }
 
 async fn a_log_is_followed_by_its_cursor(mut subject: Subject) {
@@ -1039,6 +1149,7 @@ fn everything_of(play: &PlayRecord) -> Vec<Write> {
         Write::Outcome(sid(), Box::new(outcome("k", &"x".repeat(10_000)))),
         Write::Outcome(sid(), Box::new(outcome("l", "x"))),
         Write::Span(sid(), Box::new(span(1, 1))),
+        Write::Replayed(sid(), Box::new(replayed(1, &[(1, 1, 1)]))),
         Write::Log(sid(), log(1, 1)),
     ]
 }

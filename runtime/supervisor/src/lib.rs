@@ -30,6 +30,7 @@ mod interpreter;
 mod last_words;
 mod launch_dir;
 mod memory;
+mod memory_index;
 mod orphans;
 mod output;
 mod procfs;

@@ -2,7 +2,8 @@
 //!
 //! A file is one JSON object `{step_key: outcome}` with an entry a line. A launch that stores further
 //! outcomes extends it, so that the next launch of a long play finds it as it must be, and the store is
-//! not read again. What is not kept is made anew from the store.
+//! not read again. What is not kept is made anew from the store. Beside a longer one stands its index, for
+//! who does not want to read all of it.
 
 use std::collections::{HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
@@ -15,10 +16,11 @@ use std::sync::{Mutex, MutexGuard};
 
 use hero_core::replay;
 use hero_schema::child::Compensable;
-use hero_schema::{Outcome, OutcomeRecord, PlaySid, StepKey};
+use hero_schema::{Outcome, OutcomeRecord, PlaySid};
 use hero_store::Store;
 
 use crate::Error;
+use crate::memory_index::Index;
 
 /// How many files are kept for plays that no launch runs for.
 const KEPT_MAX: usize = 16;
@@ -61,7 +63,10 @@ impl Memories {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let compensations = replay::compensable(&outcomes);
         let path = self.dir.join(format!("memory-{number}.json"));
-        let memory = Memory::made(path, replay::outermost(outcomes), !compensations.is_empty())?;
+        let mut outcomes = replay::outermost(outcomes);
+        // As they completed, which is about the order in which they are asked for.
+        outcomes.sort_by_key(|outcome| (outcome.launch, outcome.seq));
+        let memory = Memory::made(path, outcomes, !compensations.is_empty())?;
         Ok((memory, compensations))
     }
 
@@ -186,7 +191,7 @@ impl Memory {
             Some(entries) => entries,
             None => self.entries.insert(Entries::create(&self.path)?),
         };
-        entries.push(&outcome.key, &outcome.outcome)?;
+        entries.push(&outcome)?;
         if outcome.parent_path.contains('/') {
             self.callers.insert(outcome.parent_path);
         }
@@ -200,38 +205,75 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        if self.entries.take().is_some()
-            && let Err(error) = std::fs::remove_file(&self.path)
-        {
-            tracing::warn!(file = %self.path.display(), %error, "memory file not removed");
+        if let Some(entries) = self.entries.take() {
+            let index = entries.index.path();
+            for path in [Some(&*self.path), index].into_iter().flatten() {
+                if let Err(error) = std::fs::remove_file(path) {
+                    tracing::warn!(file = %path.display(), %error, "memory file not removed");
+                }
+            }
         }
     }
 }
 
-/// The file itself.
+/// The file itself, and its index.
 struct Entries {
     file: BufWriter<File>,
     n_written: usize,
     is_ended: bool,
+    /// Without the end.
+    n_bytes: u64,
+    /// Of so many bytes.
+    sum: crc32fast::Hasher,
+    /// An entry while it is put together.
+    entry: Vec<u8>,
+    index: Index,
 }
 
 impl Entries {
     fn create(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        Ok(Self { file: BufWriter::new(file), n_written: 0, is_ended: false })
+        Ok(Self {
+            file: BufWriter::new(file),
+            n_written: 0,
+            is_ended: false,
+            n_bytes: 0,
+            sum: crc32fast::Hasher::new(),
+            entry: Vec::new(),
+            index: Index::beside(path),
+        })
     }
 
     /// Adds an entry. A launch that has mapped the file is not disturbed: it has read how far it goes.
-    fn push(&mut self, key: &StepKey, outcome: &Outcome) -> io::Result<()> {
+    fn push(&mut self, outcome: &OutcomeRecord) -> io::Result<()> {
         if std::mem::take(&mut self.is_ended) {
             self.file.seek(SeekFrom::End(-(END.len() as i64)))?;
         }
-        self.file.write_all(if self.n_written == 0 { b"{\n" } else { b",\n" })?;
-        serde_json::to_writer(&mut self.file, key)?;
-        self.file.write_all(b":")?;
-        serde_json::to_writer(&mut self.file, outcome)?;
+        let entry = &mut self.entry;
+        entry.clear();
+        entry.extend_from_slice(if self.n_written == 0 { b"{\n" } else { b",\n" });
+        serde_json::to_writer(&mut *entry, &outcome.key)?;
+        let start = match &outcome.outcome {
+            Outcome::Returned(payload) => {
+                entry.extend_from_slice(b":{\"returned\":");
+                let start = entry.len();
+                entry.extend_from_slice(payload.text().as_bytes());
+                start
+            }
+            Outcome::Raised(raised) => {
+                entry.extend_from_slice(b":{\"raised\":");
+                let start = entry.len();
+                serde_json::to_writer(&mut *entry, raised)?;
+                start
+            }
+        };
+        let payload = self.n_bytes + start as u64..self.n_bytes + entry.len() as u64;
+        entry.push(b'}');
+        self.file.write_all(entry)?;
+        self.sum.update(entry);
+        self.n_bytes += entry.len() as u64;
         self.n_written += 1;
-        Ok(())
+        self.index.push(outcome, payload)
     }
 
     /// Makes the file whole.
@@ -239,7 +281,10 @@ impl Entries {
         if !std::mem::replace(&mut self.is_ended, true) {
             self.file.write_all(END)?;
         }
-        self.file.flush()
+        self.file.flush()?;
+        let mut sum = self.sum.clone();
+        sum.update(END);
+        self.index.end(self.n_bytes + END.len() as u64, sum.finalize())
     }
 }
 
@@ -247,7 +292,8 @@ impl Entries {
 mod tests {
     use std::collections::BTreeMap;
 
-    use hero_schema::{Json, LaunchNumber, SpanId};
+    use hero_schema::memory_index::{Entry, Head};
+    use hero_schema::{Json, LaunchNumber, SpanId, SpanPlace, StepKey};
 
     use super::*;
 
@@ -261,6 +307,7 @@ mod tests {
             span_id: SpanId::new("0"),
             launch: LaunchNumber(1),
             seq: 0,
+            span_seq: None,
             compensable: false,
             plan: false,
             place: None,
@@ -328,5 +375,79 @@ mod tests {
         let mut undone = memory("undone", Vec::new());
         undone.add(OutcomeRecord { compensable: true, ..outcome("main", "a") });
         assert!(!undone.is_ready());
+    }
+
+    fn step(n: u64) -> OutcomeRecord {
+        let place = SpanPlace { launch: LaunchNumber(1), seq: 2 * n + 1 };
+        let outcome = match n % 3 {
+            0 => Outcome::Raised(hero_schema::Raised {
+                class: "shop:Declined".into(),
+                message: "café".into(),
+                traceback: String::new(),
+                args: None,
+            }),
+            _ => Outcome::Returned(Json::of(&n).expect("a number has a JSON form")),
+        };
+        let key = format!("{n:040x}");
+        OutcomeRecord { span_seq: Some(place.seq), outcome, ..self::outcome("main", &key) }
+    }
+
+    /// What the index says of each step: its payload, and where its span is.
+    fn indexed(memory: &Memory) -> Option<Vec<(String, bool, Option<SpanPlace>)>> {
+        let text = std::fs::read(&memory.path).expect("the file is there");
+        let index = std::fs::read(format!("{}.index", memory.path.display())).ok()?;
+        let (head, entries) = index.split_first_chunk().expect("it has a head");
+        let head = Head::read(head).expect("it is a head");
+        let entries_sum = crc32fast::hash(entries);
+        let (entries, rest) = entries.as_chunks();
+        let file_bytes = text.len() as u64;
+        let file_sum = crc32fast::hash(&text);
+        let n_entries = entries.len() as u64;
+        assert_eq!(head, Head { n_entries, file_bytes, file_sum, entries_sum });
+        assert!(rest.is_empty());
+        let entries = entries.iter().enumerate().map(|(n, entry)| {
+            let entry = Entry::read(entry);
+            assert_eq!(entry.key[12..], (n as u64).to_be_bytes());
+            let payload = entry.payload.start as usize..entry.payload.end as usize;
+            let payload = String::from_utf8(text[payload].to_vec()).expect("text");
+            (payload, entry.has_returned, entry.ran_as)
+        });
+        Some(entries.collect())
+    }
+
+    #[test]
+    fn the_index_of_a_longer_file_says_where_each_outcome_stands() {
+        let mut memory = memory("indexed", (0..10).map(step).collect());
+        assert_eq!(indexed(&memory), None);
+        for n in 10..2000 {
+            memory.add(step(n));
+            if n % 700 == 0 || n == 1999 {
+                assert!(memory.is_ready());
+                let found = indexed(&memory).expect("there is an index");
+                assert_eq!(found.len() as u64, n + 1);
+                for (found, n) in found.into_iter().zip(0..) {
+                    let step = step(n);
+                    let (payload, has_returned) = match &step.outcome {
+                        Outcome::Returned(payload) => (payload.text().to_owned(), true),
+                        Outcome::Raised(raised) => {
+                            (serde_json::to_string(raised).expect("it prints"), false)
+                        }
+                    };
+                    assert_eq!(found, (payload, has_returned, step.ran_as()));
+                }
+            }
+        }
+        let index = format!("{}.index", memory.path.display());
+        assert!(Path::new(&index).exists());
+        drop(memory);
+        assert!(!Path::new(&index).exists());
+    }
+
+    #[test]
+    fn a_key_that_is_none_has_no_index() {
+        let odd = outcome("main", "a");
+        let memory = memory("odd", (0..100).map(step).chain([odd]).collect());
+        assert_eq!(indexed(&memory), None);
+        assert_eq!(keys_in(&memory).len(), 101);
     }
 }

@@ -12,13 +12,14 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use hero_core::{Decision, Event};
 use hero_schema::frame::{
-    FlowResult, Frame, Pause, PlayDeadline, Reply, SpanEnd, SpanEvent, SpanLog, SpanStart, SpanTag,
-    StepOutput,
+    FlowResult, Frame, Pause, PlayDeadline, Replayed, Reply, SpanEnd, SpanEvent, SpanLog,
+    SpanStart, SpanTag, StepOutput,
 };
 use hero_schema::step::child_play_sid;
 use hero_schema::{
-    Json, LaunchNumber, LogLevel, Outcome, OutcomeRecord, PlayRecord, PlaySid, Raised, RequestKind,
-    ResumeRequest, Span, SpanId, SpanKind, SpanStatus, StepKey, Timestamp, Usage,
+    Json, LaunchNumber, LogLevel, Outcome, OutcomeRecord, PlayRecord, PlaySid, Raised,
+    ReplayedSpans, RequestKind, ResumeRequest, Span, SpanId, SpanKind, SpanStatus, StepKey,
+    Timestamp, Usage,
 };
 use hero_store::{Batch, Fence, Write};
 
@@ -227,6 +228,7 @@ impl Recorder {
         match frame.event {
             SpanEvent::Hello(_) => self.log.note(LogLevel::Error, "a second hello was passed over"),
             SpanEvent::SpanStart(start) => self.span_start(frame.seq, start),
+            SpanEvent::Replayed(replayed) => self.replayed(frame.seq, replayed),
             SpanEvent::SpanEnd(end) => self.span_end(end),
             SpanEvent::SpanLog(SpanLog { span_id, level, text, at }) => {
                 self.log.say(span_id, level, at, text);
@@ -270,6 +272,19 @@ impl Recorder {
         self.post(span.clone());
         if !start.replayed {
             self.open_spans.push(span);
+        }
+    }
+
+    fn replayed(&mut self, seq: u64, Replayed { parent_id, at, ran_as }: Replayed) {
+        let spans = ReplayedSpans { launch: self.launch, seq, parent_id, at, ran_as };
+        match spans.n_spans() {
+            Ok(n_spans) => {
+                self.next_seq = self.next_seq.max(seq + n_spans);
+                self.post_write(Write::Replayed(self.play.clone(), Box::new(spans)));
+            }
+            Err(reason) => {
+                self.log.note(LogLevel::Error, format!("malformed frame {seq} ({reason})"));
+            }
         }
     }
 
@@ -373,6 +388,7 @@ impl Recorder {
             span_id: step.span_id,
             launch: self.launch,
             seq,
+            span_seq: span.as_ref().map(|span| span.seq),
             compensable: step.compensable,
             plan: step.plan,
             place: step.place,
@@ -529,8 +545,11 @@ impl Recorder {
     }
 
     fn post(&self, span: Span) {
-        let batch = self.fenced(vec![Write::Span(self.play.clone(), Box::new(span))]);
-        self.supervisor.shared.store.post(batch);
+        self.post_write(Write::Span(self.play.clone(), Box::new(span)));
+    }
+
+    fn post_write(&self, write: Write) {
+        self.supervisor.shared.store.post(self.fenced(vec![write]));
     }
 
     fn fenced(&self, writes: Vec<Write>) -> Batch {

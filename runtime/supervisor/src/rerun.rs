@@ -9,7 +9,7 @@ use hero_core::answer;
 use hero_core::rerun::{History, Memory, Place};
 use hero_schema::{
     Answer, Answerer, Budget, FinalCallback, Json, Origin, OriginKind, Outcome, OutcomeRecord,
-    PlayRecord, PlaySid, PlayStatus, ResumeRequest, SpanId, Starter, Usage,
+    PlayRecord, PlaySid, PlayStatus, ResumeRequest, SpanId, Starter,
 };
 use hero_store::{Batch, PageQuery, Write};
 
@@ -164,9 +164,7 @@ impl Supervisor {
 
 /// What stores a memory as that of a play.
 pub(crate) fn writes_of_memory(play: &PlaySid, memory: Memory) -> Vec<Write> {
-    let outcomes = memory.outcomes.into_iter();
-    // What they spent is the earlier play's.
-    let outcomes = outcomes.map(|record| OutcomeRecord { usage: Usage::default(), ..record });
+    let outcomes = memory.outcomes.into_iter().map(OutcomeRecord::taken_over);
     let outcomes = outcomes.map(|record| Write::Outcome(play.clone(), Box::new(record)));
     let requests = memory.requests.into_iter();
     let requests = requests.map(|request| Write::Request(play.clone(), Box::new(request)));

@@ -5,8 +5,8 @@ use schemars::{JsonSchema, SchemaGenerator};
 use super::{ErrorData, ErrorObject};
 use crate::child::{Compensable, LaunchOrder, Plans};
 use crate::frame::{
-    FlowResult, Frame, Hello, Pause, PlayDeadline, Reply, SpanEnd, SpanEvent, SpanLog, SpanStart,
-    SpanTag, Spawn, StepDeadline, StepOutput,
+    FlowResult, Frame, Hello, Pause, PlayDeadline, Replayed, Reply, SpanEnd, SpanEvent, SpanLog,
+    SpanStart, SpanTag, Spawn, StepDeadline, StepOutput,
 };
 use crate::rpc::{
     CallbackBody, CallbackNoop, CallbackPosted, Checked, Deleted, Finding, ForkServerState,
@@ -18,9 +18,10 @@ use crate::{
     Answerer, Budget, Bundle, ErrorKind, Failure, FailureKind, FieldType, FinalCallback,
     FinalCallbackStatus, FlowField, FlowSignature, FrozenPlan, LaunchNumber, LeftOver, LogLevel,
     LogLine, LogStream, NumberedVersion, Origin, OriginKind, Outcome, OutcomeError, OutcomeRecord,
-    Play, PlayOutcome, PlaySid, PlayStatus, Raised, RequestKind, ResumeId, ResumeRequest,
-    Retention, SavedPlay, Span, SpanId, SpanKind, SpanStatus, Starter, StepKey, Timestamp, Usage,
-    VersionSid, Workflow, WorkflowChange, WorkflowChangeKind, WorkflowSid, WorkflowVersion,
+    Play, PlayOutcome, PlaySid, PlayStatus, Raised, ReplayedSpans, RequestKind, ResumeId,
+    ResumeRequest, Retention, SavedPlay, Span, SpanId, SpanKind, SpanRange, SpanStatus, Starter,
+    StepKey, Timestamp, Usage, VersionSid, Workflow, WorkflowChange, WorkflowChangeKind,
+    WorkflowSid, WorkflowVersion,
 };
 
 /// What a store keeps under an id of its own, and shows whole.
@@ -53,9 +54,9 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
         section!("Pauses and their answers": ResumeRequest, RequestKind, Answerer),
         section!("Steps": Outcome, Raised, OutcomeRecord),
         section!("Spans and log lines":
-            Span, SpanKind, SpanStatus, LogLine, LogStream, LogLevel),
+            Span, SpanKind, SpanStatus, ReplayedSpans, SpanRange, LogLine, LogStream, LogLevel),
         section!("The child contract: what a launch is handed, says and hears":
-            LaunchOrder, Compensable, Plans, Frame, SpanEvent, Hello, SpanStart, SpanEnd, SpanLog, SpanTag, StepOutput,
+            LaunchOrder, Compensable, Plans, Frame, SpanEvent, Hello, SpanStart, Replayed, SpanEnd, SpanLog, SpanTag, StepOutput,
             StepDeadline, PlayDeadline, Pause, Spawn, FlowResult, Reply),
         section!("RPC: results and errors":
             WorkflowDetail, WorkflowPage, VersionPage, WorkflowHistory, SavedWorkflow, InputDeclaration, Checked, Finding, Keep,

@@ -5,7 +5,7 @@
 use std::fmt::Debug;
 
 use hero_schema::{
-    LogLine, OutcomeRecord, PlayRecord, ResumeRequest, Span, Workflow, WorkflowVersion,
+    LogLine, OutcomeRecord, PlayRecord, ReplayedSpans, ResumeRequest, Span, Workflow, WorkflowVersion,
 };
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -16,6 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
     survives_the_store::<ResumeRequest>(bytes);
     survives_the_store::<OutcomeRecord>(bytes);
     survives_the_store::<Span>(bytes);
+    survives_the_store::<ReplayedSpans>(bytes);
     survives_the_store::<LogLine>(bytes);
     survives_the_store::<Workflow>(bytes);
     survives_the_store::<WorkflowVersion>(bytes);

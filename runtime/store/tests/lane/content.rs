@@ -55,6 +55,7 @@ impl Content {
                     self.requests.remove(&play);
                 }
                 Write::Span(..)
+                | Write::Replayed(..)
                 | Write::Retention(_)
                 | Write::Log(..)
                 | Write::NumberedVersion(..)

@@ -48,6 +48,7 @@ pub(crate) fn outcome(key: &str, text: &str) -> OutcomeRecord {
         span_id: SpanId::new("00000000000000ff"),
         launch: LaunchNumber(1),
         seq: 7,
+        span_seq: None,
         compensable: false,
         plan: false,
         place: None,

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use hero_schema::{
-    LogLine, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, ResumeRequest, Retention, Span,
-    Workflow, WorkflowChange, WorkflowVersion,
+    LogLine, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, ReplayedSpans, ResumeRequest,
+    Retention, Span, Workflow, WorkflowChange, WorkflowVersion,
 };
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::Serialize;
@@ -138,6 +138,10 @@ impl Saving<'_> {
         // A play can do without these.
         let spans = diagnosis.records::<Span>(&keys::spans(sid)).filter_map(|(_, span)| span.ok());
         writes.extend(spans.map(|span| Write::Span(sid.clone(), Box::new(span))));
+        // Those of replayed steps stand among them, and read as nothing else.
+        let replayed = diagnosis.records::<ReplayedSpans>(&keys::spans(sid));
+        let replayed = replayed.filter_map(|(_, spans)| spans.ok());
+        writes.extend(replayed.map(|spans| Write::Replayed(sid.clone(), Box::new(spans))));
         let lines =
             diagnosis.records::<LogLine>(&keys::logs(sid)).filter_map(|(_, line)| line.ok());
         writes.extend(lines.map(|line| Write::Log(sid.clone(), line)));
