@@ -94,6 +94,12 @@ error_kinds! {
     SpanNotFound = -32023 "span_not_found",
     /// The idempotency key has started a play with other inputs, which stands.
     IdempotencyConflict = -32024 "idempotency_conflict",
+    /// There is no such schedule.
+    ScheduleNotFound = -32025 "schedule_not_found",
+    /// When the schedule is to be due cannot be: no such expression, time zone or moment, or one that is over.
+    ScheduleInvalid = -32026 "schedule_invalid",
+    /// Another schedule has this name.
+    ScheduleExists = -32027 "schedule_exists",
     /// The workflow has no such version.
     VersionNotFound = -32030 "version_not_found",
     /// Something else needs the workflow, such as a schedule.

@@ -45,6 +45,14 @@ text_id! {
     VersionSid
 }
 text_id! {
+    /// A schedule: a lower-case ULID.
+    ScheduleSid
+}
+text_id! {
+    /// A firing of a schedule, derived from the schedule and the due time.
+    FiringId
+}
+text_id! {
     /// A span: 16 hex digits, the same for the same call in every launch of a play.
     SpanId
 }

@@ -23,6 +23,7 @@ pub mod resume;
 pub mod retention;
 pub mod rpc;
 pub mod saved;
+pub mod schedule;
 pub mod service;
 pub mod span;
 pub mod starter;
@@ -38,7 +39,10 @@ pub mod describe;
 
 pub use error::{ErrorKind, RpcError};
 pub use final_callback::{FinalCallback, FinalCallbackStatus, OutcomeError, PlayOutcome};
-pub use id::{LaunchNumber, PlaySid, ResumeId, SpanId, StepKey, VersionSid, WorkflowSid};
+pub use id::{
+    FiringId, LaunchNumber, PlaySid, ResumeId, ScheduleSid, SpanId, StepKey, VersionSid,
+    WorkflowSid,
+};
 pub use json::Json;
 pub use play::{
     Failure, FailureKind, LeftOver, Origin, OriginKind, Play, PlayRecord, PlayStatus, StartKey,
@@ -46,6 +50,9 @@ pub use play::{
 pub use resume::{Answer, Answerer, RequestKind, ResumeRequest};
 pub use retention::Retention;
 pub use saved::{FrozenPlan, SavedPlay};
+pub use schedule::{
+    Firing, FiringOutcome, FiringPlace, Overlap, Schedule, ScheduleState, SkipReason, When,
+};
 pub use span::{
     LogLevel, LogLine, LogStream, ReplayedSpans, Span, SpanKind, SpanPlace, SpanRange, SpanStatus,
 };

@@ -82,6 +82,14 @@ methods! {
     play_delete(PlayGet) -> Deleted, "Removes all that is stored of a play that has ended.";
     play_logs(PlayLogs) -> LogPage, "The log lines of a play, oldest first.";
     play_spans(PlaySpans) -> SpanPage, "The spans of a play, launch by launch.";
+    schedule_add(ScheduleAdd) -> ScheduleDetail, "Makes a schedule, which starts plays of a workflow by the clock.";
+    schedule_get(ScheduleGet) -> ScheduleDetail, "A schedule with the next times at which it is due.";
+    schedule_list(ScheduleList) -> SchedulePage, "The schedules by name.";
+    schedule_history(ScheduleHistory) -> FiringPage, "What became of the due times of a schedule, latest first, and of the plays.";
+    schedule_pause(ScheduleGet) -> ScheduleDetail, "Lets a schedule fire no more.";
+    schedule_unpause(ScheduleGet) -> ScheduleDetail, "Lets it fire again, from its next due time on.";
+    schedule_run(ScheduleGet) -> FiringItem, "Fires a schedule now, beside its due times and by its overlap policy.";
+    schedule_delete(ScheduleGet) -> Deleted, "Removes a schedule with its history; its plays stay.";
     inbox_list(InboxList) -> InboxPage, "The open requests of all plays, oldest first.";
     stats(Nothing) -> Stats, "Counts for an overview.";
 }
@@ -829,6 +837,129 @@ pub struct SpanPage {
     pub items: Vec<Span>,
     /// Hand this back for the next page; None at the end.
     pub next_cursor: Option<String>,
+}
+
+/// Parameters of `schedule_add`: exactly one of `cron`, `every_ms` and `at`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleAdd {
+    /// The workflow to start plays of, by its sid or its name.
+    pub workflow: String,
+    /// What the schedule is called; None takes the name of the workflow.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Minute, hour, day of the month, month, day of the week; or `@daily` and its like.
+    #[serde(default)]
+    pub cron: Option<String>,
+    /// The zone whose clock `cron` is about, by its IANA name; None takes UTC.
+    #[serde(default)]
+    pub time_zone: Option<String>,
+    /// Again and again after so many milliseconds from now on, at least 1000.
+    #[serde(default)]
+    pub every_ms: Option<u64>,
+    /// Once, at a moment to come.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
+    /// The arguments of the plays, a JSON object; None takes `{}`.
+    #[serde(default)]
+    pub input_data: Option<Json>,
+    /// What happens while an earlier play has not ended.
+    #[serde(default)]
+    pub overlap: crate::Overlap,
+    /// How late a due time still fires, in milliseconds, at least 1000; None takes an hour, and however
+    /// late for `at`.
+    #[serde(default)]
+    pub catch_up_ms: Option<u64>,
+    /// Puts each due time off by up to so many milliseconds, always the same for the same one.
+    #[serde(default)]
+    pub jitter_ms: u64,
+    /// Whether plays may plan anew where the version has not frozen all plans.
+    #[serde(default)]
+    pub allow_replan: bool,
+    /// Whether it fires nothing before it is unpaused.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+/// Parameters of the methods that need only a schedule.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleGet {
+    /// Its sid or its name.
+    pub schedule: String,
+}
+
+/// A schedule, and when it is due.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct ScheduleDetail {
+    /// The schedule.
+    pub schedule: crate::Schedule,
+    /// The next times at which it is due, at most five, without jitter; none where it does not fire.
+    pub upcoming: Vec<Timestamp>,
+    /// What became of its latest due time that was to start a play.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<FiringItem>,
+}
+
+/// Parameters of `schedule_list`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleList {
+    /// Where the page before this one ended.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// At most so many; None takes [`PAGE_LIMIT_MAX`].
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// Result of `schedule_list`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct SchedulePage {
+    /// The schedules.
+    pub items: Vec<ScheduleDetail>,
+    /// Hand this back for the next page; None at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// Parameters of `schedule_history`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleHistory {
+    /// Its sid or its name.
+    pub schedule: String,
+    /// Where the page before this one ended.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// At most so many; None takes [`PAGE_LIMIT_MAX`].
+    #[serde(default)]
+    pub limit: Option<u32>,
+}
+
+/// Result of `schedule_history`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct FiringPage {
+    /// The firings, latest due time first.
+    pub items: Vec<FiringItem>,
+    /// Hand this back for the next page; None at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// A firing, and how its play fares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "describe", derive(schemars::JsonSchema))]
+pub struct FiringItem {
+    /// The firing.
+    pub firing: crate::Firing,
+    /// The status of the play that it started; None where it has started none, or that was removed.
+    pub play_status: Option<PlayStatus>,
 }
 
 /// Parameters of `inbox_list`.

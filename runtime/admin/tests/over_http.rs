@@ -56,7 +56,8 @@ impl Site {
         let dir = tempfile::tempdir_in("/tmp").unwrap();
         let paths = Paths::new(Some(dir.path().join("data")), Some(dir.path().join("s")));
         fill(&SledStore::open(&paths.store_dir()).unwrap()).await;
-        let config = Config { paths: paths.clone(), python: None, recover: false, keep: None };
+        let config =
+            Config { paths: paths.clone(), python: None, recover: false, fires: false, keep: None };
         let server = started(config).await;
         let admin = Command::new(env!("CARGO_BIN_EXE_hero_logic_admin"))
             .args(["--port", "0", "--data-dir"])

@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use hero_schema::rpc::{InputDeclaration, Until};
 use hero_schema::{
-    Budget, ErrorKind, Json, LogLevel, PlaySid, PlayStatus, RpcError, Timestamp, exit,
+    Budget, ErrorKind, Json, LogLevel, Overlap, PlaySid, PlayStatus, RpcError, Timestamp, exit,
 };
 
 use crate::output::Output;
@@ -119,6 +119,9 @@ pub(crate) enum Command {
     Workflow(Workflow),
     /// Look in a file for what will not be the same, or will happen again, in every launch
     Check(Check),
+    /// Start plays of saved workflows by the clock
+    #[command(subcommand)]
+    Schedule(Schedule),
     /// Look for what keeps plays from being carried, and for what was lost
     Doctor(Doctor),
     /// Check that the three programs are what their manifests say
@@ -585,6 +588,94 @@ pub(crate) enum How {
     CarryOver,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Schedule {
+    /// Make a schedule; it fires while a server runs
+    Add(ScheduleAdd),
+    /// List the schedules by name
+    List,
+    /// Show a schedule, when it is due, and what became of its due times
+    Show {
+        /// Its name or sid
+        schedule: String,
+        /// At most so many due times
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Let it fire no more
+    Pause {
+        /// Its name or sid
+        schedule: String,
+    },
+    /// Let it fire again; what was due meanwhile is skipped
+    Unpause {
+        /// Its name or sid
+        schedule: String,
+    },
+    /// Fire it now, beside its due times, and print the play
+    Run {
+        /// Its name or sid
+        schedule: String,
+    },
+    /// Remove it with its history; its plays stay
+    Delete {
+        /// Its name or sid
+        schedule: String,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A cron expression names minute, hour, day of the month, month and day of the week, and is about the clock
+of a time zone. A daily time happens once a day: where the clock leaves it out in spring, as soon as the
+clock goes on; where it shows it twice in autumn, the first time.
+
+Examples:
+  hero_logic schedule add report --cron '30 2 * * *' --time-zone Europe/Berlin -i team=design
+  hero_logic schedule add poll --every 5m --overlap skip --jitter 30s
+  hero_logic schedule add launch --at 2027-01-31T18:30")]
+#[command(group(clap::ArgGroup::new("when").required(true)))]
+pub(crate) struct ScheduleAdd {
+    /// The name or sid of the workflow
+    pub(crate) workflow: String,
+    /// When, as five fields or as @daily
+    #[arg(long, value_name = "EXPRESSION", group = "when")]
+    pub(crate) cron: Option<String>,
+    /// Again and again after so long, as 90s, 5m or 2h
+    #[arg(long, value_name = "DURATION", value_parser = duration, group = "when")]
+    pub(crate) every: Option<Duration>,
+    /// Once, at a moment in UTC, as 2027-01-31T18:30
+    #[arg(long, value_name = "MOMENT", value_parser = text::moment_to_come, group = "when")]
+    pub(crate) at: Option<Timestamp>,
+    /// The zone whose clock --cron is about, as Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "ZONE", requires = "cron")]
+    pub(crate) time_zone: Option<String>,
+    /// What to call it [default: the name of the workflow]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// An argument of the flow; may be repeated
+    #[arg(short, long = "input", value_name = "KEY=VALUE", value_parser = inputs::pair)]
+    pub(crate) input: Vec<inputs::Pair>,
+    /// A file with all arguments as a JSON object; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input_file: Option<PathBuf>,
+    /// What happens while an earlier play has not ended
+    #[arg(long, default_value = "skip", value_parser = overlap_parser())]
+    pub(crate) overlap: Overlap,
+    /// How late a due time still fires [default: 1h, and however late with --at]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) catch_up: Option<Duration>,
+    /// Put each due time off by up to so long, always the same for the same one
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) jitter: Option<Duration>,
+    /// Let plays plan anew where the workflow has not frozen all plans
+    #[arg(long)]
+    pub(crate) allow_replan: bool,
+    /// Fire nothing before it is unpaused
+    #[arg(long)]
+    pub(crate) paused: bool,
+}
+
 /// A command line that was not understood, or one that only asks for help.
 pub(crate) struct Unread {
     error: clap::Error,
@@ -673,6 +764,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 fn finite(text: &str) -> Result<f64, String> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite());
     number.ok_or_else(|| "expected a number".to_owned())
+}
+
+fn overlap_parser() -> impl TypedValueParser<Value = Overlap> {
+    PossibleValuesParser::new(Overlap::ALL.map(Overlap::word)).map(|word| {
+        let known = Overlap::ALL.into_iter().find(|overlap| overlap.word() == word);
+        known.expect("the parser lets only these words through")
+    })
 }
 
 fn status_parser() -> impl TypedValueParser<Value = PlayStatus> {

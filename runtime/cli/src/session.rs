@@ -176,7 +176,9 @@ async fn find_or_become(
             return Ok(None);
         }
         let recover = role == Role::Carries;
-        let config = Config { paths: place.paths.clone(), python: None, recover, keep: None };
+        // A command is there for its own plays, and soon gone: schedules are for the server.
+        let (paths, fires) = (place.paths.clone(), false);
+        let config = Config { paths, python: None, recover, fires, keep: None };
         match Server::start(config).await {
             Ok(server) => return Ok(Some(server)),
             Err(error) if is_taken(&error) && Instant::now() < deadline => {

@@ -137,6 +137,11 @@ pub(crate) fn when(text: &str) -> Result<Timestamp, String> {
     Ok(Timestamp(now().0.saturating_sub(micros)))
 }
 
+/// Reads a moment in UTC, as `2026-01-31T18:30:05`.
+pub(crate) fn moment_to_come(text: &str) -> Result<Timestamp, String> {
+    civil(text).ok_or_else(|| "expected a moment in UTC such as 2026-01-31T18:30".into())
+}
+
 /// A day or moment, as [`moment`] prints it, with what is to its right left out.
 fn civil(text: &str) -> Option<Timestamp> {
     let text = text.strip_suffix("UTC").or(text.strip_suffix('Z')).unwrap_or(text).trim_end();

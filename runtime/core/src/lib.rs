@@ -17,6 +17,7 @@ pub mod library;
 pub mod prefill;
 pub mod replay;
 pub mod rerun;
+pub mod schedule;
 pub mod template;
 
 pub use launch_end::{Exit, LaunchEnd, Spent};

@@ -2,6 +2,7 @@
 
 use hero_core::Refusal;
 use hero_core::answer::Misfit;
+use hero_core::schedule::Unfit;
 use hero_schema::{ErrorKind, RpcError};
 
 /// An error of the supervisor.
@@ -45,6 +46,20 @@ pub(crate) fn of_supervisor(error: hero_supervisor::Error) -> RpcError {
             .hint("give a higher budget: it counts what the play has spent already"),
         E::KeyTaken { .. } => RpcError::new(ErrorKind::IdempotencyConflict, text)
             .hint("ask for it again; the play may have been deleted in this moment"),
+        E::NoSuchSchedule(_) => RpcError::new(ErrorKind::ScheduleNotFound, text)
+            .hint("`hero_logic schedule list` lists them"),
+        E::NameTaken(_) => RpcError::new(ErrorKind::ScheduleExists, text)
+            .hint("choose another name, or delete that one first"),
+        E::NoSuchTimeZone(_) => RpcError::new(ErrorKind::ScheduleInvalid, text)
+            .hint("give its IANA name, such as `Europe/Berlin`"),
+        E::NeverFits(Unfit::Expression { .. }) => RpcError::new(ErrorKind::ScheduleInvalid, text)
+            .hint("give minute, hour, day of month, month, day of week, as in `30 2 * * MON-FRI`"),
+        E::NeverFits(Unfit::Distance { .. }) => RpcError::new(ErrorKind::ScheduleInvalid, text)
+            .hint("it may be a second to a thousand years"),
+        E::NeverDue { .. } => RpcError::new(ErrorKind::ScheduleInvalid, text)
+            .hint("make another one, for a time to come"),
+        E::NothingToStart { .. } => RpcError::new(ErrorKind::WorkflowNotFound, text)
+            .hint("make another one, for a workflow that is there"),
         E::Refused(refusal) => of_refusal(&refusal),
         E::Store(error) => of_store(error),
         E::Inspect { kind, message, hint } => RpcError { kind, message, hint },

@@ -64,9 +64,14 @@ async fn serve(manifest: &ServiceManifest, args: Args) -> Result<(), RpcError> {
     banner(manifest, &paths);
     let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to");
     let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be listened to");
-    let server =
-        Server::start(Config { paths, python: args.python, recover: true, keep: args.keep_days })
-            .await?;
+    let server = Server::start(Config {
+        paths,
+        python: args.python,
+        recover: true,
+        fires: true,
+        keep: args.keep_days,
+    })
+    .await?;
     tracing::info!("serving");
     tokio::select! {
         _ = terminate.recv() => {}

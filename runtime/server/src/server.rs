@@ -27,6 +27,8 @@ pub struct Config {
     pub python: Option<PathBuf>,
     /// Whether plays that have no process are relaunched at start.
     pub recover: bool,
+    /// Whether schedules fire.
+    pub fires: bool,
     /// For how long plays are kept after their end; None keeps them for ever.
     pub keep: Option<Duration>,
 }
@@ -77,6 +79,9 @@ impl Server {
             Supervisor::start(settings, store.clone()).await.map_err(errors::of_supervisor)?;
         if config.recover {
             supervisor.recover().await.map_err(errors::of_supervisor)?;
+        }
+        if config.fires {
+            supervisor.fire_schedules();
         }
         let (running, is_running) = watch::channel(());
         let service = Service::new(supervisor.clone(), store.clone(), paths.data_dir, is_running);

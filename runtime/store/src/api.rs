@@ -7,9 +7,10 @@ use std::pin::Pin;
 
 use async_trait::async_trait;
 use hero_schema::{
-    LaunchNumber, LogLine, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, PlayStatus,
-    ReplayedSpans, ResumeId, ResumeRequest, Retention, Span, StepKey, Timestamp, Usage, VersionSid,
-    Workflow, WorkflowChange, WorkflowSid, WorkflowVersion,
+    Firing, FiringPlace, LaunchNumber, LogLine, NumberedVersion, OutcomeRecord, PlayRecord,
+    PlaySid, PlayStatus, ReplayedSpans, ResumeId, ResumeRequest, Retention, Schedule, ScheduleSid,
+    Span, StepKey, Timestamp, Usage, VersionSid, Workflow, WorkflowChange, WorkflowSid,
+    WorkflowVersion,
 };
 use tokio::sync::broadcast;
 
@@ -150,6 +151,38 @@ pub trait Store: Send + Sync + 'static {
         page: PageQuery,
     ) -> Result<Page<WorkflowChange>, Error>;
 
+    /// A schedule, by its sid or by its name.
+    async fn schedule(&self, sid_or_name: &str) -> Result<Option<Schedule>, Error>;
+
+    /// The schedules, by name.
+    async fn schedules(&self, page: PageQuery) -> Result<Page<Schedule>, Error>;
+
+    /// The active schedules of a workflow: while there are some, it must stay.
+    async fn active_schedules(&self, workflow: &WorkflowSid) -> Result<Vec<ScheduleSid>, Error>;
+
+    /// The active schedules by when they fire next, earliest first; at most `limit`, at least
+    /// 1. None that is due is missing, except what a damaged record says.
+    async fn due_schedules(&self, limit: usize) -> Result<Vec<(Timestamp, ScheduleSid)>, Error>;
+
+    /// One firing of a schedule.
+    async fn firing(
+        &self,
+        schedule: &ScheduleSid,
+        place: &FiringPlace,
+    ) -> Result<Option<Firing>, Error>;
+
+    /// The firings of a schedule, latest due time first.
+    async fn firings(&self, schedule: &ScheduleSid, page: PageQuery)
+    -> Result<Page<Firing>, Error>;
+
+    /// The firings that something is still to be done about, earliest due time first: of one schedule,
+    /// or of all, schedule by schedule. At most `limit`, at least 1.
+    async fn open_firings(
+        &self,
+        schedule: Option<&ScheduleSid>,
+        limit: usize,
+    ) -> Result<Vec<Firing>, Error>;
+
     /// Tells of every play that something was stored for, from now on. A receiver that falls behind
     /// is told so (`Lagged`) and must look at everything it waits for.
     fn news(&self) -> broadcast::Receiver<PlaySid>;
@@ -230,9 +263,17 @@ pub enum Write {
     NumberedVersion(WorkflowSid, NumberedVersion),
     /// An entry of the history of a workflow; the first one stored for a revision stands.
     WorkflowChange(WorkflowSid, WorkflowChange),
-    /// Removes a workflow as it was read, with its numbers and its history; changed since, it is an
-    /// [`Error::Conflict`]. One that is not there is passed over. Its versions and its plays stay.
+    /// Removes a workflow as it was read, with its numbers and its history; changed since, or with an
+    /// active schedule, it is an [`Error::Conflict`]. One that is not there is passed over. Its versions and its plays stay.
     RemoveWorkflow(Box<Workflow>),
+    /// A schedule: the first revision of a new one, or the next revision of a stored one. Another one of
+    /// the same name is an [`Error::Conflict`].
+    Schedule(Box<Schedule>),
+    /// A firing of a stored schedule, new or further along. One that nothing is to be done about any more
+    /// is never replaced by another ([`Error::Conflict`]).
+    Firing(Box<Firing>),
+    /// Removes a schedule with all its firings; one that is not there is passed over.
+    RemoveSchedule(ScheduleSid),
     /// Removes a play that has ended, with everything stored of it; one that has not is an
     /// [`Error::Conflict`], one that is not there is passed over. What its launches still write is
     /// refused from then on, as by any play that is not there.

@@ -336,7 +336,10 @@ fn play_of(write: &Write) -> Option<&PlaySid> {
         | Write::Retention(_)
         | Write::NumberedVersion(..)
         | Write::WorkflowChange(..)
-        | Write::RemoveWorkflow(_) => None,
+        | Write::RemoveWorkflow(_)
+        | Write::Schedule(_)
+        | Write::Firing(_)
+        | Write::RemoveSchedule(_) => None,
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use hero_schema::{
-    LogLine, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, ResumeId, ResumeRequest,
-    Retention, Span, StepKey, Timestamp, Usage, VersionSid, Workflow, WorkflowChange, WorkflowSid,
-    WorkflowVersion, tag,
+    Firing, FiringPlace, LogLine, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, ResumeId,
+    ResumeRequest, Retention, Schedule, ScheduleSid, Span, StepKey, Timestamp, Usage, VersionSid,
+    Workflow, WorkflowChange, WorkflowSid, WorkflowVersion, tag,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast;
@@ -100,15 +100,25 @@ impl<E: Engine> KeyedStore<E> {
         limit: usize,
         holds: impl Fn(&E, &Due) -> Result<bool, Error>,
     ) -> Result<Vec<Due>, Error> {
+        self.every(prefix, limit, |engine, suffix| {
+            let due = keys::listed_due(suffix).ok_or_else(|| damaged_list(prefix))?;
+            Ok(holds(engine, &due)?.then_some(due))
+        })
+    }
+
+    /// The first of a list, at most `limit`, read to its end where need be: what is damaged must not keep
+    /// what is behind it from being found.
+    fn every<T>(
+        &self,
+        prefix: &[u8],
+        limit: usize,
+        item: impl Fn(&E, &[u8]) -> Result<Option<T>, Error>,
+    ) -> Result<Vec<T>, Error> {
         let mut found = Vec::new();
         let mut query = PageQuery { cursor: None, limit };
         loop {
-            let page = self.page(prefix, &query, |engine, suffix, _| {
-                let due = keys::listed_due(suffix).ok_or_else(|| damaged_list(prefix))?;
-                Ok(holds(engine, &due)?.then_some(due))
-            })?;
+            let page = self.page(prefix, &query, |engine, suffix, _| item(engine, suffix))?;
             found.extend(page.items);
-            // What is damaged must not keep what is behind it from falling due.
             if found.len() >= limit || !page.has_more {
                 return Ok(found);
             }
@@ -314,6 +324,75 @@ impl<E: Engine> Store for KeyedStore<E> {
         page: PageQuery,
     ) -> Result<Page<WorkflowChange>, Error> {
         self.records(&keys::workflow_changes(workflow), &page)
+    }
+
+    async fn schedule(&self, sid_or_name: &str) -> Result<Option<Schedule>, Error> {
+        self.read(|engine| {
+            let by_sid = get(engine, &keys::schedule(&ScheduleSid::new(sid_or_name)))?;
+            if by_sid.is_some() {
+                return Ok(by_sid);
+            }
+            match get::<_, ScheduleSid>(engine, &keys::schedule_name(sid_or_name))? {
+                Some(sid) => get(engine, &keys::schedule(&sid)),
+                None => Ok(None),
+            }
+        })
+    }
+
+    async fn schedules(&self, page: PageQuery) -> Result<Page<Schedule>, Error> {
+        let prefix = keys::schedule_names();
+        self.page(&prefix, &page, |engine, suffix, value| {
+            let sid: ScheduleSid = record::decode(&[&prefix, suffix].concat(), value)?;
+            get(engine, &keys::schedule(&sid))
+        })
+    }
+
+    async fn active_schedules(&self, workflow: &WorkflowSid) -> Result<Vec<ScheduleSid>, Error> {
+        let prefix = keys::schedules_of(workflow);
+        self.every(&prefix, usize::MAX, |_, suffix| {
+            let schedule = keys::listed_schedule_of(suffix);
+            Ok(Some(schedule.ok_or_else(|| damaged_list(&prefix))?))
+        })
+    }
+
+    async fn due_schedules(&self, limit: usize) -> Result<Vec<(Timestamp, ScheduleSid)>, Error> {
+        let prefix = keys::due_schedules();
+        self.every(&prefix, limit, |_, suffix| {
+            Ok(Some(keys::listed_schedule(suffix).ok_or_else(|| damaged_list(&prefix))?))
+        })
+    }
+
+    async fn firing(
+        &self,
+        schedule: &ScheduleSid,
+        place: &FiringPlace,
+    ) -> Result<Option<Firing>, Error> {
+        self.read(|engine| get(engine, &keys::firing(schedule, place.due_at, &place.id)))
+    }
+
+    async fn firings(
+        &self,
+        schedule: &ScheduleSid,
+        page: PageQuery,
+    ) -> Result<Page<Firing>, Error> {
+        self.records(&keys::firings(schedule), &page)
+    }
+
+    async fn open_firings(
+        &self,
+        schedule: Option<&ScheduleSid>,
+        limit: usize,
+    ) -> Result<Vec<Firing>, Error> {
+        let all = keys::open_firings();
+        let prefix = schedule.map_or_else(|| all.clone(), keys::open_firings_of);
+        self.every(&prefix, limit, |engine, suffix| {
+            let entry = [&prefix[all.len()..], suffix].concat();
+            let listed = keys::listed_firing(&entry);
+            let (schedule, due_at, id) = listed.ok_or_else(|| damaged_list(&prefix))?;
+            let firing: Option<Firing> = get(engine, &keys::firing(&schedule, due_at, &id))?;
+            // It may have moved on since its entry was read.
+            Ok(firing.filter(|firing| firing.outcome.is_open()))
+        })
     }
 
     fn news(&self) -> broadcast::Receiver<PlaySid> {

@@ -22,17 +22,24 @@
 //! | `m` workflow, number (newest first) | which version of the workflow has this number |
 //! | `i` workflow, version | the number of the version in the workflow |
 //! | `h` workflow, revision (newest first) | that a version became the current one of the workflow |
+//! | `c` schedule | a schedule |
+//! | `d` name | the sid of the schedule of this name |
+//! | `e` schedule, due at (latest first), firing | a firing |
 //! | `xa`, `xs` status, `xw` workflow, `xc` workflow, status, `xp` parent; created at (newest first), play | nothing: lists of plays |
 //! | `xt` name, text; `xb` way; `xy` way, who; created at (newest first), play | nothing: lists of plays, by tag and by who started them |
 //! | `xe` ended at, play | nothing: the list of plays that have ended |
 //! | `xq` at, play | nothing: the plays whose outcome is to be posted, by when |
 //! | `xo` asked at, play, request | nothing: the list of open questions |
+//! | `xf` next at, schedule | nothing: schedules by when they fire next |
+//! | `xg` schedule, due at, firing | nothing: firings that something is still to be done about |
+//! | `xh` workflow, schedule | nothing: the active schedules of a workflow |
 //! | `xd` at, play; or at, play, request | nothing: deadlines and expiries, by their moment |
 
 use std::ops::Range;
 
 use hero_schema::{
-    LaunchNumber, PlaySid, PlayStatus, ResumeId, StepKey, Timestamp, VersionSid, WorkflowSid,
+    FiringId, LaunchNumber, PlaySid, PlayStatus, ResumeId, ScheduleSid, StepKey, Timestamp,
+    VersionSid, WorkflowSid,
 };
 
 use crate::Due;
@@ -55,7 +62,7 @@ pub(crate) const SUMS: &[u8] = b"#";
 
 /// The kinds of records that the sums are taken over: what is not counted anywhere else, and that
 /// something would go wrong without.
-const SUMMED_KINDS: [u8; 10] = *b"hikmnptvwx";
+const SUMMED_KINDS: [u8; 13] = *b"cdehikmnptvwx";
 
 /// Whether the sums are taken over this key.
 pub(crate) fn is_summed(key: &[u8]) -> bool {
@@ -81,7 +88,7 @@ pub(crate) fn is_of_plays(key: &[u8]) -> bool {
 }
 
 /// All keys that the sums are taken over.
-pub(crate) fn summed() -> [Range<Vec<u8>>; 10] {
+pub(crate) fn summed() -> [Range<Vec<u8>>; 13] {
     SUMMED_KINDS.map(|kind| range(&[kind]))
 }
 
@@ -218,6 +225,81 @@ pub(crate) fn retentions() -> Vec<u8> {
 
 pub(crate) fn start_key(key: &str) -> Vec<u8> {
     Key::of(b"k").text(key).0
+}
+
+pub(crate) fn schedule(schedule: &ScheduleSid) -> Vec<u8> {
+    Key::of(b"c").text(schedule.as_str()).0
+}
+
+pub(crate) fn schedule_name(name: &str) -> Vec<u8> {
+    Key(schedule_names()).text(name).0
+}
+
+/// What the keys of all names of schedules begin with.
+pub(crate) fn schedule_names() -> Vec<u8> {
+    b"d".to_vec()
+}
+
+pub(crate) fn firing(schedule: &ScheduleSid, due_at: Timestamp, firing: &FiringId) -> Vec<u8> {
+    Key(firings(schedule)).newest_first(due_at).text(firing.as_str()).0
+}
+
+/// What the keys of all firings of a schedule begin with.
+pub(crate) fn firings(schedule: &ScheduleSid) -> Vec<u8> {
+    Key::of(b"e").text(schedule.as_str()).0
+}
+
+/// What the keys of the list of schedules by when they fire next begin with.
+pub(crate) fn due_schedules() -> Vec<u8> {
+    b"xf".to_vec()
+}
+
+pub(crate) fn due_schedule(at: Timestamp, schedule: &ScheduleSid) -> Vec<u8> {
+    Key(due_schedules()).oldest_first(at).text(schedule.as_str()).0
+}
+
+/// What an entry of that list says.
+pub(crate) fn listed_schedule(suffix: &[u8]) -> Option<(Timestamp, ScheduleSid)> {
+    let (at, rest) = suffix.split_first_chunk()?;
+    let sid = ScheduleSid::new(Parts(rest).text()?);
+    Some((moment(u64::from_be_bytes(*at)), sid))
+}
+
+/// What the keys of the list of open firings begin with.
+pub(crate) fn open_firings() -> Vec<u8> {
+    b"xg".to_vec()
+}
+
+/// What those of one schedule begin with.
+pub(crate) fn open_firings_of(schedule: &ScheduleSid) -> Vec<u8> {
+    Key(open_firings()).text(schedule.as_str()).0
+}
+
+pub(crate) fn open_firing(schedule: &ScheduleSid, due_at: Timestamp, id: &FiringId) -> Vec<u8> {
+    Key(open_firings_of(schedule)).oldest_first(due_at).text(id.as_str()).0
+}
+
+/// The firing that an entry of the list of open firings stands for.
+pub(crate) fn listed_firing(suffix: &[u8]) -> Option<(ScheduleSid, Timestamp, FiringId)> {
+    let mut parts = Parts(suffix);
+    let schedule = ScheduleSid::new(parts.text()?);
+    let (at, rest) = parts.0.split_first_chunk()?;
+    let id = FiringId::new(Parts(rest).text()?);
+    Some((schedule, moment(u64::from_be_bytes(*at)), id))
+}
+
+/// What the keys of the list of the active schedules of a workflow begin with.
+pub(crate) fn schedules_of(workflow: &WorkflowSid) -> Vec<u8> {
+    Key::of(b"xh").text(workflow.as_str()).0
+}
+
+pub(crate) fn schedule_of(workflow: &WorkflowSid, schedule: &ScheduleSid) -> Vec<u8> {
+    Key(schedules_of(workflow)).text(schedule.as_str()).0
+}
+
+/// The schedule that an entry of that list stands for.
+pub(crate) fn listed_schedule_of(suffix: &[u8]) -> Option<ScheduleSid> {
+    Parts(suffix).text().map(ScheduleSid::new)
 }
 
 pub(crate) fn workflow_name(name: &str) -> Vec<u8> {
@@ -384,8 +466,9 @@ pub(crate) fn listed_due(suffix: &[u8]) -> Option<Due> {
     Some(Due { at: moment(u64::from_be_bytes(*at)), play, request })
 }
 
-/// The kinds of records that a play is whole without: spans, log lines, versions and workflows.
-pub(crate) const DISPENSABLE: [&[u8]; 7] = [b"s", b"l", b"v", b"w", b"m", b"i", b"h"];
+/// The kinds of records that a play is whole without: spans, log lines, versions, workflows, schedules
+/// and their firings.
+pub(crate) const DISPENSABLE: [&[u8]; 9] = [b"s", b"l", b"v", b"w", b"m", b"i", b"h", b"c", b"e"];
 
 /// The play that a key names: whose record it is, or which play is listed.
 pub(crate) fn play_of(key: &[u8]) -> Option<PlaySid> {
@@ -454,6 +537,9 @@ pub(crate) fn describe(key: &[u8]) -> String {
         b'm' => format!("a version of workflow `{}`", text()),
         b'i' => format!("the number of version `{1}` of workflow `{0}`", text(), text()),
         b'h' => format!("the history of workflow `{}`", text()),
+        b'c' => format!("schedule `{}`", text()),
+        b'd' => format!("the name `{}` of a schedule", text()),
+        b'e' => format!("a firing of schedule `{}`", text()),
         _ => "a list".into(),
     }
 }

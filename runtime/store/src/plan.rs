@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use hero_schema::{
-    LaunchNumber, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, ResumeRequest,
-    Span, Starter, StepKey, Timestamp, Workflow, WorkflowChange, WorkflowSid, WorkflowVersion, tag,
+    Firing, LaunchNumber, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, PlayStatus,
+    ResumeRequest, Schedule, ScheduleSid, ScheduleState, Span, Starter, StepKey, Timestamp,
+    Workflow, WorkflowChange, WorkflowSid, WorkflowVersion, tag,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -151,6 +152,16 @@ impl Head {
 /// The keys of a play in every list that holds it.
 pub(crate) fn play_entries(play: &PlayRecord) -> Vec<Vec<u8>> {
     Head::of(play).entries(&play.sid)
+}
+
+/// The keys of a schedule in every list that holds it: only those that fire are on any.
+fn schedule_entries(schedule: &Schedule) -> Vec<Vec<u8>> {
+    if schedule.state != ScheduleState::Active {
+        return Vec::new();
+    }
+    let due = schedule.next_at.map(|at| keys::due_schedule(at, &schedule.sid));
+    let of_workflow = keys::schedule_of(&schedule.workflow_sid, &schedule.sid);
+    due.into_iter().chain([of_workflow]).collect()
 }
 
 /// The keys of an open request in every list that holds it.
@@ -296,6 +307,9 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
             Write::WorkflowChange(workflow, change) => self.note_change(workflow, change),
             Write::RemoveWorkflow(workflow) => self.remove_workflow(workflow),
             Write::Remove(play) => self.remove_play(play),
+            Write::Schedule(schedule) => self.write_schedule(schedule),
+            Write::Firing(firing) => self.write_firing(firing),
+            Write::RemoveSchedule(schedule) => self.remove_schedule(schedule),
         }
     }
 
@@ -402,6 +416,33 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
         Ok(())
     }
 
+    /// Whether there is anything whose key begins with `prefix`.
+    fn has_any(&mut self, prefix: &[u8]) -> Result<bool, Error> {
+        let range = keys::range(prefix);
+        let stored = self.group.engine.keys(range.clone())?;
+        let pending =
+            [&self.group.changes, &self.changes].map(|changes| changes.range(range.clone()));
+        let pending: Vec<_> = pending.into_iter().flatten().map(|(key, _)| key.clone()).collect();
+        for key in stored.into_iter().chain(pending) {
+            if self.has(&key)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes everything whose key begins with `prefix`.
+    fn remove_range(&mut self, prefix: &[u8]) -> Result<(), Error> {
+        let range = keys::range(prefix);
+        self.remove(self.group.engine.keys(range.clone())?);
+        // What is not stored yet is not stored at all.
+        let pending =
+            [&self.group.changes, &self.changes].map(|changes| changes.range(range.clone()));
+        let keys: Vec<_> = pending.into_iter().flatten().map(|(key, _)| key.clone()).collect();
+        self.remove(keys);
+        Ok(())
+    }
+
     fn has_ended(&mut self, play: &PlaySid) -> Result<bool, Error> {
         let head = self.known(play)?.play.as_ref();
         Ok(head.is_some_and(|head| head.status.is_ended()))
@@ -479,7 +520,8 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
     fn remove_workflow(&mut self, workflow: &Workflow) -> Result<(), Error> {
         let key = keys::workflow(&workflow.sid);
         let Some(stored) = self.read::<Workflow>(&key)? else { return Ok(()) };
-        if stored.revision != workflow.revision {
+        let is_scheduled = self.has_any(&keys::schedules_of(&workflow.sid))?;
+        if stored.revision != workflow.revision || is_scheduled {
             return Err(conflict(&key));
         }
         self.remove([key, keys::workflow_name(&stored.name)]);
@@ -493,15 +535,55 @@ impl<'a, E: Engine> Draft<'_, 'a, E> {
         Ok(())
     }
 
-    /// Removes all whose key begins so, stored or about to be.
-    fn remove_range(&mut self, prefix: &[u8]) -> Result<(), Error> {
-        let range = keys::range(prefix);
-        self.remove(self.group.engine.keys(range.clone())?);
-        // What is not stored yet is not stored at all.
-        let pending =
-            [&self.group.changes, &self.changes].map(|changes| changes.range(range.clone()));
-        let keys: Vec<_> = pending.into_iter().flatten().map(|(key, _)| key.clone()).collect();
-        self.remove(keys);
+    fn write_schedule(&mut self, schedule: &Schedule) -> Result<(), Error> {
+        let key = keys::schedule(&schedule.sid);
+        let name = keys::schedule_name(&schedule.name);
+        let stored = self.read::<Schedule>(&key)?;
+        let expected = stored.as_ref().map_or(Some(0), |stored| stored.revision.checked_add(1));
+        if expected != Some(schedule.revision) {
+            return Err(conflict(&key));
+        }
+        let holder = self.read::<ScheduleSid>(&name)?;
+        if holder.is_some_and(|holder| holder != schedule.sid) {
+            return Err(conflict(&name));
+        }
+        if let Some(stored) = &stored {
+            self.changes.insert(keys::schedule_name(&stored.name), Change::Remove);
+        }
+        let listed = stored.as_ref().map_or(Vec::new(), schedule_entries);
+        self.relist(listed, schedule_entries(schedule));
+        self.put(name, &schedule.sid);
+        self.put(key, schedule);
+        Ok(())
+    }
+
+    fn write_firing(&mut self, firing: &Firing) -> Result<(), Error> {
+        let schedule = keys::schedule(&firing.schedule_sid);
+        if !self.has(&schedule)? {
+            return Err(conflict(&schedule));
+        }
+        let key = keys::firing(&firing.schedule_sid, firing.due_at, &firing.id);
+        let stored = self.read::<Firing>(&key)?;
+        if stored.is_some_and(|stored| !stored.outcome.is_open() && stored != *firing) {
+            return Err(conflict(&key));
+        }
+        let entry = keys::open_firing(&firing.schedule_sid, firing.due_at, &firing.id);
+        match firing.outcome.is_open() {
+            true => self.list([entry]),
+            false => self.remove([entry]),
+        }
+        self.put(key, firing);
+        Ok(())
+    }
+
+    fn remove_schedule(&mut self, sid: &ScheduleSid) -> Result<(), Error> {
+        let key = keys::schedule(sid);
+        let Some(schedule) = self.read::<Schedule>(&key)? else { return Ok(()) };
+        self.remove(schedule_entries(&schedule));
+        self.remove([key, keys::schedule_name(&schedule.name)]);
+        for prefix in [keys::firings(sid), keys::open_firings_of(sid)] {
+            self.remove_range(&prefix)?;
+        }
         Ok(())
     }
 

@@ -8,14 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hero_schema::{
-    FinalCallback, LaunchNumber, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, PlayStatus,
-    Raised, ReplayedSpans, RequestKind, ResumeId, ResumeRequest, Retention, Span, SpanId,
-    SpanRange, SpanStatus, StartKey, Starter, Timestamp, Usage, VersionSid, Workflow,
-    WorkflowChange, WorkflowChangeKind, WorkflowSid,
+    FinalCallback, Firing, FiringOutcome, FiringPlace, LaunchNumber, NumberedVersion,
+    OutcomeRecord, PlayRecord, PlaySid, PlayStatus, Raised, ReplayedSpans, RequestKind, ResumeId,
+    ResumeRequest, Retention, Schedule, ScheduleSid, ScheduleState, Span, SpanId, SpanRange,
+    SpanStatus, StartKey, Starter, Timestamp, Usage, VersionSid, Workflow, WorkflowChange,
+    WorkflowChangeKind, WorkflowSid,
 };
 use hero_store::{Batch, Due, Error, Fence, Page, PageQuery, PlayQuery, StartedBy, Store, Write};
 use samples::{
-    answered, json, log, numbered, outcome, play, request, revised, span, version, workflow,
+    answered, firing, json, log, numbered, outcome, play, request, revised, schedule, span,
+    version, workflow,
 };
 use subject::Subject;
 
@@ -76,6 +78,13 @@ promises! {
     the_history_of_a_workflow_is_only_added_to,
     a_workflow_is_removed_as_it_was_read,
     an_answer_that_was_carried_over_may_be_asked_for_anew,
+    only_the_next_revision_replaces_a_schedule,
+    a_schedule_is_found_by_its_sid_and_by_its_name,
+    schedules_come_by_when_they_fire_and_only_where_they_do,
+    firings_come_latest_first_and_those_that_are_open_earliest_first,
+    a_firing_that_is_decided_for_good_stands,
+    a_schedule_is_removed_with_its_firings,
+    a_workflow_with_an_active_schedule_is_not_removed,
     what_was_posted_is_there_with_the_next_commit,
     news_tell_of_every_play_that_was_written,
     values_of_any_size_read_back,
@@ -970,6 +979,137 @@ async fn an_answer_that_was_carried_over_may_be_asked_for_anew(mut subject: Subj
     assert_eq!(stored, [answered(&asked, "false")]);
 }
 
+async fn only_the_next_revision_replaces_a_schedule(mut subject: Subject) {
+    let first = schedule("s", "nightly");
+    let second = Schedule { revision: 1, state: ScheduleState::Paused, ..first.clone() };
+    let third = Schedule { revision: 2, ..first.clone() };
+    assert_conflict(subject.try_commit(None, [write_schedule(&second)]).await);
+    subject.commit([write_schedule(&first)]).await;
+    assert_conflict(subject.try_commit(None, [write_schedule(&first)]).await);
+    // What goes with a refused revision is refused with it.
+    let along = Write::Firing(Box::new(firing("s", 10)));
+    assert_conflict(subject.try_commit(None, [along, write_schedule(&third)]).await);
+    assert_eq!(subject.store().open_firings(None, 10).await.expect("readable"), []);
+    subject.commit([write_schedule(&second)]).await;
+    assert_eq!(subject.store().schedule("s").await.expect("readable"), Some(second));
+}
+
+async fn a_schedule_is_found_by_its_sid_and_by_its_name(mut subject: Subject) {
+    let nightly = schedule("s", "nightly");
+    subject.commit([write_schedule(&nightly), write_schedule(&schedule("t", "a"))]).await;
+    let namesake = subject.try_commit(None, [write_schedule(&schedule("u", "nightly"))]);
+    assert_conflict(namesake.await);
+    for name in ["s", "nightly"] {
+        let found = subject.store().schedule(name).await.expect("readable");
+        assert_eq!(found.as_ref(), Some(&nightly), "{name}");
+    }
+    assert_eq!(subject.store().schedule("night").await.expect("readable"), None);
+    let page = |cursor| PageQuery { cursor, limit: 1 };
+    let first = subject.store().schedules(page(None)).await.expect("readable");
+    let second = subject.store().schedules(page(first.next_cursor)).await.expect("readable");
+    let names = [&first.items[0].name, &second.items[0].name];
+    assert_eq!((names, second.has_more), ([&"a".to_owned(), &"nightly".to_owned()], false));
+}
+
+async fn schedules_come_by_when_they_fire_and_only_where_they_do(mut subject: Subject) {
+    let at = |sid: &str, at| Schedule { next_at: Some(Timestamp(at)), ..schedule(sid, sid) };
+    let (late, early) = (at("a", 30), at("b", -20));
+    let other = Schedule { workflow_sid: WorkflowSid::new("v"), ..at("c", 40) };
+    let paused = Schedule { state: ScheduleState::Paused, next_at: None, ..schedule("d", "d") };
+    subject.commit([&late, &early, &other, &paused].map(write_schedule)).await;
+    assert_eq!(due_schedules(&subject, 10).await, ["-20 b", "30 a", "40 c"]);
+    assert_eq!(due_schedules(&subject, 1).await, ["-20 b"]);
+    assert_eq!(active(&subject, "w").await, ["a", "b"]);
+    assert_eq!(active(&subject, "v").await, ["c"]);
+    assert_eq!(active(&subject, "").await, [""; 0]);
+
+    let later = Schedule { revision: 1, next_at: Some(Timestamp(35)), ..early.clone() };
+    let state = ScheduleState::Retired;
+    let over = Schedule { revision: 1, state, next_at: None, due: None, ..other };
+    let unpaused = Schedule { revision: 1, ..at("d", 1) };
+    subject.commit([&later, &over, &unpaused].map(write_schedule)).await;
+    assert_eq!(due_schedules(&subject, 10).await, ["1 d", "30 a", "35 b"]);
+    assert_eq!(active(&subject, "w").await, ["a", "b", "d"]);
+    assert_eq!(active(&subject, "v").await, [""; 0]);
+}
+
+async fn firings_come_latest_first_and_those_that_are_open_earliest_first(mut subject: Subject) {
+    assert_conflict(subject.try_commit(None, [write_firing(&firing("s", 1))]).await);
+    let schedules = [schedule("s", "s"), schedule("t", "t")];
+    subject.commit(schedules.iter().map(write_schedule)).await;
+    let queued = Firing { outcome: FiringOutcome::Queued, ..firing("s", 30) };
+    let claimed = [firing("s", 20), firing("s", 10), firing("t", 15)];
+    subject.commit(claimed.iter().chain([&queued]).map(write_firing)).await;
+    let sid = ScheduleSid::new("s");
+    assert_eq!(open_firings(&subject, Some(&sid)).await, ["s-10", "s-20", "s-30"]);
+    assert_eq!(open_firings(&subject, None).await, ["s-10", "s-20", "s-30", "t-15"]);
+
+    let started = FiringOutcome::Started { play_sid: PlaySid::new("p") };
+    let started = Firing { outcome: started, ..firing("s", 20) };
+    let claimed = Firing { outcome: FiringOutcome::Claimed, ..queued };
+    subject.commit([&started, &claimed].map(write_firing)).await;
+    assert_eq!(open_firings(&subject, Some(&sid)).await, ["s-10", "s-30"]);
+    let mut found = Vec::new();
+    let mut cursor = None;
+    loop {
+        let page = subject.store().firings(&sid, PageQuery { cursor, limit: 2 }).await;
+        let page = page.expect("readable");
+        found.extend(page.items);
+        cursor = page.next_cursor;
+        if !page.has_more {
+            break;
+        }
+    }
+    assert_eq!(found, [claimed, started.clone(), firing("s", 10)]);
+    let place = FiringPlace { due_at: started.due_at, id: started.id.clone() };
+    assert_eq!(subject.store().firing(&sid, &place).await.expect("readable"), Some(started));
+    let place = FiringPlace { due_at: Timestamp(21), ..place };
+    assert_eq!(subject.store().firing(&sid, &place).await.expect("readable"), None);
+}
+
+async fn a_firing_that_is_decided_for_good_stands(mut subject: Subject) {
+    subject.commit([write_schedule(&schedule("s", "s")), write_firing(&firing("s", 1))]).await;
+    let started = |play| {
+        let outcome = FiringOutcome::Started { play_sid: PlaySid::new(play) };
+        Firing { outcome, ..firing("s", 1) }
+    };
+    subject.commit([write_firing(&started("p"))]).await;
+    subject.commit([write_firing(&started("p"))]).await;
+    assert_conflict(subject.try_commit(None, [write_firing(&started("q"))]).await);
+    assert_conflict(subject.try_commit(None, [write_firing(&firing("s", 1))]).await);
+}
+
+async fn a_schedule_is_removed_with_its_firings(mut subject: Subject) {
+    let kept = [write_schedule(&schedule("ss", "ss")), write_firing(&firing("ss", 1))];
+    subject.commit(kept).await;
+    subject.commit([write_schedule(&schedule("s", "s")), write_firing(&firing("s", 1))]).await;
+    let sid = ScheduleSid::new("s");
+    let last = [write_firing(&firing("s", 2)), Write::RemoveSchedule(sid.clone())];
+    subject.commit(last).await;
+    let store = subject.store();
+    assert_eq!(store.schedule("s").await.expect("readable"), None);
+    assert_eq!(store.firings(&sid, PageQuery::default()).await.expect("readable").items, []);
+    assert_eq!(open_firings(&subject, None).await, ["ss-1"]);
+    assert_eq!(due_schedules(&subject, 10).await, ["11 ss"]);
+    assert_eq!(active(&subject, "w").await, ["ss"]);
+    subject.commit([Write::RemoveSchedule(sid), write_schedule(&schedule("s2", "s"))]).await;
+    assert_conflict(subject.try_commit(None, [write_firing(&firing("s", 3))]).await);
+}
+
+async fn a_workflow_with_an_active_schedule_is_not_removed(mut subject: Subject) {
+    let ship = workflow("w", "ship");
+    let active = schedule("s", "s");
+    let paused = Schedule { revision: 1, state: ScheduleState::Paused, ..active.clone() };
+    let remove = || Write::RemoveWorkflow(Box::new(ship.clone()));
+    let write = Write::Workflow(Box::new(ship.clone()));
+    subject.commit([write.clone(), write_schedule(&active)]).await;
+    assert_conflict(subject.try_commit(None, [remove()]).await);
+    subject.commit([write_schedule(&paused), remove()]).await;
+    assert_eq!(subject.store().workflow("ship").await.expect("readable"), None);
+    let again = Schedule { revision: 2, ..active };
+    assert_conflict(subject.try_commit(None, [write, write_schedule(&again), remove()]).await);
+}
+
 async fn what_was_posted_is_there_with_the_next_commit(mut subject: Subject) {
     let sid = PlaySid::new("a");
     for status in [SpanStatus::Running, SpanStatus::Ok] {
@@ -1111,6 +1251,29 @@ async fn the_clock_goes_forward(mut subject: Subject) {
 
 fn assert_conflict(result: Result<(), Error>) {
     assert!(matches!(result, Err(Error::Conflict { .. })), "{result:?}");
+}
+
+fn write_schedule(schedule: &Schedule) -> Write {
+    Write::Schedule(Box::new(schedule.clone()))
+}
+
+fn write_firing(firing: &Firing) -> Write {
+    Write::Firing(Box::new(firing.clone()))
+}
+
+async fn due_schedules(subject: &Subject, limit: usize) -> Vec<String> {
+    let due = subject.store().due_schedules(limit).await.expect("readable");
+    due.into_iter().map(|(at, schedule)| format!("{} {schedule}", at.0)).collect()
+}
+
+async fn active(subject: &Subject, workflow: &str) -> Vec<String> {
+    let active = subject.store().active_schedules(&WorkflowSid::new(workflow)).await;
+    active.expect("readable").iter().map(ToString::to_string).collect()
+}
+
+async fn open_firings(subject: &Subject, schedule: Option<&ScheduleSid>) -> Vec<String> {
+    let open = subject.store().open_firings(schedule, 10).await.expect("readable");
+    open.iter().map(|firing| firing.id.to_string()).collect()
 }
 
 fn assert_bad_cursor<T: std::fmt::Debug>(result: Result<T, Error>) {

@@ -116,6 +116,32 @@ pub enum Error {
         /// What it, and the plays that it goes on from, have spent.
         spent: Usage,
     },
+    /// There is no such schedule.
+    #[error("there is no schedule `{0}`")]
+    NoSuchSchedule(String),
+    /// Another schedule has this name.
+    #[error("there is a schedule `{0}` already")]
+    NameTaken(String),
+    /// There is no such time zone.
+    #[error("there is no time zone {0:?}")]
+    NoSuchTimeZone(String),
+    /// What a schedule is to be due by cannot be.
+    #[error(transparent)]
+    NeverFits(#[from] hero_core::schedule::Unfit),
+    /// A schedule would never fire.
+    #[error("schedule `{schedule}` is never due: {over}")]
+    NeverDue {
+        /// Its name.
+        schedule: String,
+        /// Why.
+        over: hero_core::schedule::Over,
+    },
+    /// The workflow of a schedule was removed.
+    #[error("the workflow of schedule `{schedule}` is not there any more")]
+    NothingToStart {
+        /// Its name.
+        schedule: String,
+    },
     /// The event is not possible now; nothing has changed.
     #[error(transparent)]
     Refused(#[from] hero_core::Refusal),

@@ -140,6 +140,8 @@ pub(crate) struct Shared {
     n_launches: watch::Sender<u32>,
     /// Told when something may fall due earlier than what was known.
     pub(crate) has_new_timers: Notify,
+    /// Told when a schedule may be due earlier than what was known.
+    pub(crate) has_new_schedules: Notify,
 }
 
 struct RunningLaunch {
@@ -178,6 +180,7 @@ impl Supervisor {
                 running: Mutex::default(),
                 n_launches: watch::Sender::new(0),
                 has_new_timers: Notify::new(),
+                has_new_schedules: Notify::new(),
             }),
         })
     }

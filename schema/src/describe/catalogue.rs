@@ -9,23 +9,25 @@ use crate::frame::{
     SpanStart, SpanTag, Spawn, StepDeadline, StepOutput,
 };
 use crate::rpc::{
-    CallbackBody, CallbackNoop, CallbackPosted, Checked, Deleted, Finding, ForkServerState,
-    InboxItem, InboxPage, InputDeclaration, Keep, LogPage, MoveChoice, Moved, MovedStep, PlayPage,
-    PlaySummary, Resumed, SavedWorkflow, SpanPage, Stats, Until, VersionPage, WorkflowDetail,
-    WorkflowHistory, WorkflowPage,
+    CallbackBody, CallbackNoop, CallbackPosted, Checked, Deleted, Finding, FiringItem, FiringPage,
+    ForkServerState, InboxItem, InboxPage, InputDeclaration, Keep, LogPage, MoveChoice, Moved,
+    MovedStep, PlayPage, PlaySummary, Resumed, SavedWorkflow, ScheduleDetail, SchedulePage,
+    SpanPage, Stats, Until, VersionPage, WorkflowDetail, WorkflowHistory, WorkflowPage,
 };
 use crate::{
     Answerer, Budget, Bundle, ErrorKind, Failure, FailureKind, FieldType, FinalCallback,
-    FinalCallbackStatus, FlowField, FlowSignature, FrozenPlan, LaunchNumber, LeftOver, LogLevel,
-    LogLine, LogStream, NumberedVersion, Origin, OriginKind, Outcome, OutcomeError, OutcomeRecord,
-    Play, PlayOutcome, PlaySid, PlayStatus, Raised, ReplayedSpans, RequestKind, ResumeId,
-    ResumeRequest, Retention, SavedPlay, Span, SpanId, SpanKind, SpanRange, SpanStatus, Starter,
-    StepKey, Timestamp, Usage, VersionSid, Workflow, WorkflowChange, WorkflowChangeKind,
-    WorkflowSid, WorkflowVersion,
+    FinalCallbackStatus, Firing, FiringId, FiringOutcome, FiringPlace, FlowField, FlowSignature,
+    FrozenPlan, LaunchNumber, LeftOver, LogLevel, LogLine, LogStream, NumberedVersion, Origin,
+    OriginKind, Outcome, OutcomeError, OutcomeRecord, Overlap, Play, PlayOutcome, PlaySid,
+    PlayStatus, Raised, ReplayedSpans, RequestKind, ResumeId, ResumeRequest, Retention, SavedPlay,
+    Schedule, ScheduleSid, ScheduleState, SkipReason, Span, SpanId, SpanKind, SpanRange,
+    SpanStatus, Starter, StepKey, Timestamp, Usage, VersionSid, When, Workflow, WorkflowChange,
+    WorkflowChangeKind, WorkflowSid, WorkflowVersion,
 };
 
 /// What a store keeps under an id of its own, and shows whole.
-pub(super) const ROOT_OBJECTS: [&str; 4] = ["Workflow", "WorkflowVersion", "Play", "ResumeRequest"];
+pub(super) const ROOT_OBJECTS: [&str; 5] =
+    ["Workflow", "WorkflowVersion", "Play", "Schedule", "ResumeRequest"];
 
 /// Types that belong together.
 pub(super) struct Section {
@@ -44,13 +46,16 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
     }
     vec![
         section!("Times and ids":
-            Timestamp, PlaySid, LaunchNumber, WorkflowSid, VersionSid, SpanId, StepKey, ResumeId),
+            Timestamp, PlaySid, LaunchNumber, WorkflowSid, VersionSid, ScheduleSid, FiringId, SpanId,
+            StepKey, ResumeId),
         section!("Workflows":
             Workflow, NumberedVersion, WorkflowChange, WorkflowChangeKind, WorkflowVersion, Bundle,
             FlowSignature, FlowField, FieldType, SavedPlay, FrozenPlan, Retention),
         section!("Plays": Play, PlayStatus, Failure, FailureKind, LeftOver, Origin, OriginKind, Starter, Usage, Budget),
         section!("What is posted once a play has ended":
             FinalCallback, FinalCallbackStatus, PlayOutcome, OutcomeError),
+        section!("Schedules":
+            Schedule, When, Overlap, ScheduleState, FiringPlace, Firing, FiringOutcome, SkipReason),
         section!("Pauses and their answers": ResumeRequest, RequestKind, Answerer),
         section!("Steps": Outcome, Raised, OutcomeRecord),
         section!("Spans and log lines":
@@ -62,6 +67,7 @@ pub(super) fn sections(generator: &mut SchemaGenerator) -> Vec<Section> {
             WorkflowDetail, WorkflowPage, VersionPage, WorkflowHistory, SavedWorkflow, InputDeclaration, Checked, Finding, Keep,
             PlayPage, PlaySummary, Until, Moved, MovedStep, MoveChoice, Resumed,
             CallbackBody, CallbackPosted, CallbackNoop, Deleted, LogPage, SpanPage,
+            ScheduleDetail, SchedulePage, FiringPage, FiringItem,
             InboxPage, InboxItem, Stats, ForkServerState, ErrorObject, ErrorData, ErrorKind),
     ]
 }

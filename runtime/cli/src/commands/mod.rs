@@ -15,6 +15,7 @@ mod moves;
 mod plays;
 mod resume;
 mod run;
+mod schedule;
 mod show;
 mod units;
 mod wait;
@@ -79,6 +80,7 @@ async fn dispatch(command: Command, context: Context) -> Result<i32, Stopped> {
         Command::Delete(args) => delete::run(args, context).await,
         Command::Workflow(args) => workflow::run(args, context).await,
         Command::Check(args) => check::run(args, context).await,
+        Command::Schedule(args) => schedule::run(args, context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Infocheck => infocheck::run(&context).await,
         Command::Completions { shell } => completions::run(shell, &context),

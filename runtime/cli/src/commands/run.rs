@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use hero_schema::rpc::PlayStart;
-use hero_schema::{ErrorKind, Play, RpcError, env};
+use hero_schema::{ErrorKind, Json, Play, RpcError, env};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::Context;
 use crate::args;
@@ -18,7 +20,8 @@ pub(crate) async fn run(args: args::Run, context: Context) -> Result<i32, Stoppe
     let order = order(&args)?;
     let role = if args.detach { Role::Looks } else { Role::Carries };
     session::with(context, role, async |session| {
-        let play = start(session, order, inputs).await?;
+        let with = |input| PlayStart { input_data: Some(input), ..order.clone() };
+        let play: Play = call_with_inputs(session, "play_start", inputs, with).await?;
         follow::carry(session, &play, args.detach).await
     })
     .await
@@ -75,15 +78,15 @@ pub(crate) fn python_of_this_shell() -> Option<String> {
     Some(python.display().to_string())
 }
 
-/// Starts the play. Inputs that the flow refuses and that may have been meant as text are offered
-/// again as text: a refused start has stored nothing.
-async fn start(
+/// Calls a method with inputs for a flow. Inputs that the flow refuses and that may have been meant as text
+/// are offered again as text: a call that was refused has stored nothing.
+pub(crate) async fn call_with_inputs<P: Serialize, R: DeserializeOwned>(
     session: &mut Session,
-    mut order: PlayStart,
+    method: &str,
     mut inputs: Inputs,
-) -> Result<Play, RpcError> {
-    order.input_data = Some(inputs.json());
-    let refused = match session.call("play_start", &order).await {
+    with: impl Fn(Json) -> P,
+) -> Result<R, RpcError> {
+    let refused = match session.call(method, &with(inputs.json())).await {
         Err(error) if error.kind == ErrorKind::InputMismatch => error,
         answer => return answer,
     };
@@ -91,8 +94,7 @@ async fn start(
     if as_text.is_empty() {
         return Err(refused);
     }
-    order.input_data = Some(inputs.json());
-    match session.call("play_start", &order).await {
+    match session.call(method, &with(inputs.json())).await {
         // It was not text either: what was typed is what has to be told about.
         Err(error) if as_text.iter().any(|key| names(&error.message, key)) => Err(refused),
         answer => answer,

@@ -30,6 +30,15 @@ pub(crate) mod play_spans;
 pub(crate) mod play_start;
 pub(crate) mod play_wait;
 
+pub(crate) mod schedule_add;
+pub(crate) mod schedule_delete;
+pub(crate) mod schedule_get;
+pub(crate) mod schedule_history;
+pub(crate) mod schedule_list;
+pub(crate) mod schedule_pause;
+pub(crate) mod schedule_run;
+pub(crate) mod schedule_unpause;
+
 pub(crate) mod inbox_list;
 pub(crate) mod stats;
 

@@ -235,7 +235,11 @@ fn arguments(code: &Code, input: Json) -> Result<Json, RpcError> {
     })
 }
 
-fn check_input(flow: &str, signature: &FlowSignature, input: &Json) -> Result<(), RpcError> {
+pub(crate) fn check_input(
+    flow: &str,
+    signature: &FlowSignature,
+    input: &Json,
+) -> Result<(), RpcError> {
     let misfit = if input.text().trim_start().starts_with('{') {
         answer::check(signature.input_schema.as_ref(), input).err().map(|misfit| misfit.to_string())
     } else {

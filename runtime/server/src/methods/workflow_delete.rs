@@ -1,10 +1,10 @@
 //! `workflow_delete`
 
 use hero_schema::rpc::{Deleted, WorkflowDelete};
-use hero_schema::{Retention, RpcError, Workflow};
+use hero_schema::{Retention, RpcError};
 use hero_store::{Batch, Error, Write};
 
-use super::workflow_get;
+use super::{schedule_delete, workflow_get};
 use crate::errors;
 use crate::service::Service;
 
@@ -13,22 +13,14 @@ use crate::service::Service;
 pub(crate) async fn run(service: &Service, params: WorkflowDelete) -> Result<Deleted, RpcError> {
     loop {
         let workflow = workflow_get::find(service, &params.workflow).await?;
-        refuse_if_needed(service, &workflow).await?;
+        schedule_delete::check_not_scheduled(service, &workflow).await?;
         let retention = Retention::unlimited(workflow.sid.clone());
         let writes = vec![Write::Retention(retention), Write::RemoveWorkflow(Box::new(workflow))];
         match service.store.commit(Batch { fence: None, writes }).await {
             Ok(()) => return Ok(Deleted { ok: true }),
-            // Changed in between: whether it may go is asked again.
+            // Changed or scheduled in between: whether it may go is asked again.
             Err(Error::Conflict { .. }) => {}
             Err(error) => return Err(errors::of_store(error)),
         }
     }
-}
-
-/// Refuses with `workflow_in_use` where something would start plays of a workflow that is gone.
-///
-/// What starts plays by itself adds its rule here, and bumps the revision of the workflow when it begins
-/// to need it, so that a deletion that was decided before is refused by the store.
-async fn refuse_if_needed(_service: &Service, _workflow: &Workflow) -> Result<(), RpcError> {
-    Ok(())
 }

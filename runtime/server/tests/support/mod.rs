@@ -71,7 +71,13 @@ pub(crate) async fn start_with(more: Vec<Write>) -> Running {
 
 /// A server that relaunches nothing and finds no interpreter.
 pub(crate) fn config(paths: Paths) -> Config {
-    Config { paths, python: Some(PathBuf::from("/no/such/python")), recover: false, keep: None }
+    Config {
+        paths,
+        python: Some(PathBuf::from("/no/such/python")),
+        recover: false,
+        fires: false,
+        keep: None,
+    }
 }
 
 /// A play of this sid that waits, and what it waits for; the parent is the one that spawned it.

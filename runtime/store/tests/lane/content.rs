@@ -61,6 +61,7 @@ impl Content {
                 | Write::NumberedVersion(..)
                 | Write::WorkflowChange(..)
                 | Write::RemoveWorkflow(_) => {}
+                Write::Schedule(_) | Write::Firing(_) | Write::RemoveSchedule(_) => {}
             }
         }
     }

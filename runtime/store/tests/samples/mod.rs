@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use hero_schema::{
-    Answer, Answerer, Bundle, FlowSignature, Json, LaunchNumber, LogLevel, LogLine, LogStream,
-    NumberedVersion, Outcome, OutcomeRecord, PlayRecord, PlaySid, PlayStatus, RequestKind,
-    ResumeId, ResumeRequest, Span, SpanId, SpanKind, SpanStatus, StepKey, Timestamp, VersionSid,
+    Answer, Answerer, Bundle, Firing, FiringId, FiringOutcome, FlowSignature, Json, LaunchNumber,
+    LogLevel, LogLine, LogStream, NumberedVersion, Outcome, OutcomeRecord, Overlap, PlayRecord,
+    PlaySid, PlayStatus, RequestKind, ResumeId, ResumeRequest, Schedule, ScheduleSid,
+    ScheduleState, Span, SpanId, SpanKind, SpanStatus, StepKey, Timestamp, VersionSid, When,
     Workflow, WorkflowSid, WorkflowVersion,
 };
 
@@ -129,6 +130,40 @@ pub(crate) fn version(sid: &str, source: &str) -> WorkflowVersion {
         signature: FlowSignature::default(),
         saved: None,
         created_at: Timestamp(500),
+    }
+}
+
+/// An active schedule, at revision 0.
+pub(crate) fn schedule(sid: &str, name: &str) -> Schedule {
+    Schedule {
+        sid: ScheduleSid::new(sid),
+        revision: 0,
+        name: name.into(),
+        workflow_sid: WorkflowSid::new("w"),
+        workflow_name: "report".into(),
+        when: When::Every { micros: 1_000_000 },
+        input_data: json(r#"{"n": 1.0}"#),
+        overlap: Overlap::Skip,
+        catch_up_micros: Some(0),
+        jitter_micros: 0,
+        allow_replan: false,
+        state: ScheduleState::Active,
+        due: Some(Timestamp(10)),
+        next_at: Some(Timestamp(11)),
+        latest: None,
+        created_at: Timestamp(5),
+    }
+}
+
+/// A claimed firing.
+pub(crate) fn firing(schedule: &str, due_at: i64) -> Firing {
+    Firing {
+        id: FiringId::new(format!("{schedule}-{due_at}")),
+        schedule_sid: ScheduleSid::new(schedule),
+        due_at: Timestamp(due_at),
+        is_asked_for: false,
+        decided_at: Timestamp(due_at),
+        outcome: FiringOutcome::Claimed,
     }
 }
 

@@ -1,12 +1,13 @@
 //! Writes what is readable to a new store and puts it in the place of the old one.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use hero_schema::{
-    LogLine, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, ReplayedSpans, ResumeRequest,
-    Retention, Span, Workflow, WorkflowChange, WorkflowVersion,
+    Firing, LogLine, NumberedVersion, OutcomeRecord, PlayRecord, PlaySid, ReplayedSpans,
+    ResumeRequest, Retention, Schedule, Span, Workflow, WorkflowChange, WorkflowVersion,
 };
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::Serialize;
@@ -75,6 +76,7 @@ fn write_new(dir: &Path, fresh: &Path, diagnosis: &Diagnosis) -> Result<(), Erro
     let engine = directory::open(fresh)?;
     let mut saving = Saving { engine: &engine, known: KnownPlays::default() };
     saving.save_workflows(diagnosis)?;
+    saving.save_schedules(diagnosis)?;
     for (play, reasons) in &diagnosis.plays {
         if reasons.is_empty() {
             saving.save_play(diagnosis, play)?;
@@ -122,6 +124,23 @@ impl Saving<'_> {
         }
         for (_, retention) in diagnosis.records::<Retention>(&keys::retentions()) {
             self.save(retention.ok().map(Write::Retention).into_iter().collect())?;
+        }
+        Ok(())
+    }
+
+    /// A schedule whose own record is lost takes its history along.
+    fn save_schedules(&mut self, diagnosis: &Diagnosis) -> Result<(), Error> {
+        let mut kept = HashSet::new();
+        let schedules = diagnosis.records::<Schedule>(b"c").filter_map(|(_, read)| read.ok());
+        for schedule in schedules {
+            kept.insert(schedule.sid.clone());
+            // It begins anew as what it is.
+            let schedule = Schedule { revision: 0, ..schedule };
+            self.save(vec![Write::Schedule(Box::new(schedule))])?;
+        }
+        let firings = diagnosis.records::<Firing>(b"e").filter_map(|(_, read)| read.ok());
+        for firing in firings.filter(|firing| kept.contains(&firing.schedule_sid)) {
+            self.save(vec![Write::Firing(Box::new(firing))])?;
         }
         Ok(())
     }
