@@ -22,6 +22,7 @@ def test_there_is_an_example_for_every_scenario() -> None:
         "release_approval",
         "saga",
         "save_and_reuse",
+        "scheduled_report",
         "simple_play",
         "spawned_children",
         "sub_flow",
@@ -160,3 +161,29 @@ def test_a_farm_that_tells_everything_twice_is_heard_once(server: Server) -> Non
     assert told[1::2] == [{"noop": True, "reason": "answered"}] * 3
     answers = {request["name"]: request["resumed_by"] for request in ended["received_resumes"]}
     assert answers["rendered[storm]"] == {"by": "callback", "task_id": "farm-storm"}
+
+
+def test_a_report_is_written_for_each_due_time(hero: Hero) -> None:
+    reports = hero.work_dir / "reports"
+    reports.mkdir()
+    example = EXAMPLES / "scheduled_report"
+    with hero.server() as server:
+        assert hero("workflow", "save", example / "flow.py", "--name", "report").code == 0
+        added = hero("schedule", "add", "report", "--every", "1s", "-i", f"directory={reports}")
+        assert added.code == 0, added
+
+        def reported() -> list[str]:
+            shown = hero("schedule", "show", "report", "--json").json()
+            return [
+                item["firing"]["outcome"]["started"]["play_sid"]
+                for item in shown["history"]
+                if item["play_status"] == "success"
+            ]
+
+        eventually(lambda: len(reported()) >= 2, "two reports")
+        hero("schedule", "pause", "report")
+        for play in server.call("play_list")["items"]:
+            server.ended(play["sid"])
+        assert len(list(reports.iterdir())) == len(reported())
+    for report in reports.iterdir():
+        assert json.loads(report.read_text()) == {"chair": 85, "lamp": 80}

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,7 @@ def test_the_next_five_due_times_are_told(server: Server) -> None:
     add(server, cron="30 2 * * *", time_zone="Europe/Berlin")
     upcoming = server.call("schedule_get", schedule="report")["upcoming"]
     assert len(upcoming) == 5
-    assert all(later > due for due, later in zip(upcoming, upcoming[1:], strict=False))
+    assert all(later > due for due, later in pairwise(upcoming))
     for due in upcoming:
         clock = time.gmtime(due / 1_000_000)
         assert (clock.tm_hour, clock.tm_min) in {(0, 30), (1, 30), (1, 0)}
@@ -270,7 +271,10 @@ def test_a_name_is_taken_once(server: Server) -> None:
         add(server, at=IN_A_WHILE)
     assert refused.value.kind == "schedule_exists"
     add(server, at=IN_A_WHILE, name="another")
-    assert [item["schedule"]["name"] for item in server.call("schedule_list")["items"]] == ["another", "report"]
+    assert [item["schedule"]["name"] for item in server.call("schedule_list")["items"]] == [
+        "another",
+        "report",
+    ]
 
 
 # --- Crashes --------------------------------------------------------------------------------------
@@ -334,7 +338,9 @@ def test_the_command_makes_shows_and_removes_schedules(hero: Hero) -> None:
         save(server, REPORT)
         place = f"place={hero.work_dir}"
         zone = ["--time-zone", "Europe/Berlin"]
-        added = hero("schedule", "add", "report", "--cron", "30 2 * * *", *zone, "-i", place, "--jitter", "5m")
+        added = hero(
+            "schedule", "add", "report", "--cron", "30 2 * * *", *zone, "-i", place, "--jitter", "5m"
+        )
         assert added.code == 0 and "report is active, due " in added.stderr, added
         ran = hero("schedule", "run", "report")
         assert ran.code == 0, ran

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyhero
@@ -191,3 +192,33 @@ def test_the_socket_is_found_by_the_environment(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert default_socket() == socket
+
+
+def test_schedules_are_made_read_run_and_removed(client: Client, file: Path) -> None:
+    client.workflow_save("release", file)
+    with pytest.raises(ArgumentError, match="time zone"):
+        client.schedule_add("release", at=datetime(2100, 1, 1))
+    with pytest.raises(pyhero.ScheduleInvalid):
+        client.schedule_add("release", cron="0 25 * * *", inputs={"version": "1"})
+    added = client.schedule_add(
+        "release",
+        cron="30 2 * * *",
+        time_zone="Europe/Berlin",
+        inputs={"version": "1"},
+        jitter=60,
+        name="nightly",
+    )
+    assert len(added["upcoming"]) == 5
+    assert client.schedule_get("nightly") == added
+    assert client.schedule_list()["items"] == [added]
+    with pytest.raises(pyhero.ScheduleExists):
+        client.schedule_add("release", every=timedelta(hours=1), inputs={"version": "1"}, name="nightly")
+    assert client.schedule_pause("nightly")["schedule"]["state"] == "paused"
+    assert client.schedule_unpause("nightly")["schedule"]["state"] == "active"
+    ran = client.schedule_run("nightly")
+    assert client.wait(ran["firing"]["outcome"]["started"]["play_sid"], until="settled")["name"] == "nightly"
+    (item,) = client.schedule_history("nightly")["items"]
+    assert (item["firing"], item["play_status"]) == (ran["firing"], "awaiting_resume")
+    client.schedule_delete("nightly")
+    with pytest.raises(pyhero.ScheduleNotFound):
+        client.schedule_get("nightly")

@@ -27,6 +27,9 @@ POINTS = faults(100, 1_000_000)
 """At how many system calls a server is killed; never more than a run of the scenario has."""
 POINT_ROUNDS = faults(1, 20)
 """How often at each."""
+SCHEDULE_POINTS = faults(40, 1_000_000)
+"""The same, between the firing of a schedule and the first step of its play."""
+SCHEDULE_POINT_ROUNDS = faults(1, 20)
 CHILD_DEATHS = faults(60, 2_000)
 EXIT_CODES = faults(50, 256)
 KILLS_BEFORE_ACK = faults(50, 1_000)

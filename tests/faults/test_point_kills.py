@@ -1,29 +1,20 @@
 """The server is killed at each point where it changes something: a write, a sync, a rename, an answer."""
 
 import http.client
-import random
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
 
-from support.hero import SCRIPTS, Hero, Json, Server, request_named
-from support.waiting import eventually
+from support.hero import Hero, Json, Server, request_named
 
-from . import counts, kill_at
+from . import counts
 from .checker import Tally, check, check_no_panic, check_nothing_is_left
 from .crowd import PROGRAMS, all_items, answer_to
 from .history import Ledger
+from .traced import NEVER, Death, Traced, another_home, spread
 
 FLOW = "three_steps_and_a_question"
 OUTPUT = 1 + 2 + 3 + answer_to("approve")
-
-NEVER = 0
 
 SECOND_DEATH_SHARE = 0.5
 """How many of the killed servers are followed by one that is killed as well, while it recovers."""
@@ -38,13 +29,13 @@ def test_a_server_killed_at_any_point_goes_on_where_it_stood(
     n_calls = _count(hero, ledger)
     assert n_calls > 100, "the scenario hardly does anything"
     chances = counts.chances("points")
-    points = _spread(n_calls, counts.POINTS, chances) * counts.POINT_ROUNDS
+    points = spread(n_calls, counts.POINTS, chances) * counts.POINT_ROUNDS
     tally = Tally(len(points))
     hit: Counter[str] = Counter()
     broken: list[str] = []
     for point in points:
         n_events = len(ledger.history())
-        with _another_home() as home:
+        with another_home() as home:
             deaths = [_kill_in_scenario(home, ledger, point)]
             if chances.random() < SECOND_DEATH_SHARE:
                 deaths.append(_kill_in_recovery(home, ledger, chances.randint(1, RECOVERY_CALLS)))
@@ -59,51 +50,29 @@ def test_a_server_killed_at_any_point_goes_on_where_it_stood(
     assert not broken, f"{len(broken)} of {len(points)}\n" + "\n\n".join(broken)
 
 
-def _spread(n_calls: int, n_points: int, chances: random.Random) -> list[int]:
-    """So many of the calls 1, 2, … *n_calls*, evenly spread, and other ones in each run.
-
-    The threads do not take the very same number of calls each time: the last few may not be reached.
-    """
-    last = n_calls * 95 // 100
-    distance = last / min(n_points, last)
-    first = chances.uniform(0, distance)
-    return [1 + int(first + index * distance) for index in range(min(n_points, last))]
-
-
 # --- The scenario ---------------------------------------------------------------------------------
 
 
 def _count(hero: Hero, ledger: Ledger) -> int:
     """How many points an undisturbed run of the scenario has."""
-    traced = _Traced(hero, NEVER)
+    traced = Traced(hero, NEVER)
     _play_scenario(traced.server, ledger)
     assert traced.server.stop() == 0
     return len(traced.calls())
 
 
-@dataclass(frozen=True)
-class _Death:
-    """Where a server was to die, and in which call it did; None where it came to its end before."""
-
-    point: int
-    call: str | None
-
-    def __str__(self) -> str:
-        return f"point {self.point} ({self.call or 'not reached'})"
-
-
-def _kill_in_scenario(hero: Hero, ledger: Ledger, point: int) -> _Death:
+def _kill_in_scenario(hero: Hero, ledger: Ledger, point: int) -> Death:
     """Runs the scenario with a server that dies at this point."""
-    traced = _Traced(hero, point)
+    traced = Traced(hero, point)
     with suppress(OSError, http.client.HTTPException):
         _play_scenario(traced.server, ledger)
         traced.server.stop()
     return traced.death()
 
 
-def _kill_in_recovery(hero: Hero, ledger: Ledger, point: int) -> _Death:
+def _kill_in_recovery(hero: Hero, ledger: Ledger, point: int) -> Death:
     """Starts the server again, to see to the end what is left, and lets it die at this point of that."""
-    traced = _Traced(hero, point)
+    traced = Traced(hero, point)
     with suppress(OSError, http.client.HTTPException):
         if traced.server.process.poll() is None:
             _settle_all(traced.server, ledger)
@@ -144,48 +113,3 @@ def _settle(server: Server, ledger: Ledger, play: Json) -> Json:
     server.resume(play, "approve", answer)
     ledger.report("resumed", play=play["sid"], pause="approve", answer=answer)
     return server.ended(play["sid"])
-
-
-# --- Traced servers ---------------------------------------------------------------------------------
-
-
-class _Traced:
-    """A server that dies at a point, once it answers or has died."""
-
-    def __init__(self, hero: Hero, point: int) -> None:
-        self._log = hero.home / "calls"
-        command = [str(SCRIPTS / "hero_logic_server")]
-        with (hero.home / "hero_logic_server.log").open("a") as out:
-            process = subprocess.Popen(
-                [sys.executable, kill_at.__file__, str(self._log), str(point), *command],
-                cwd=hero.work_dir,
-                env=hero.env,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                text=True,
-            )
-        self.server = Server(hero, process)
-        self._point = point
-        eventually(self.server.answers_or_died, "the server to answer or to die")
-
-    def calls(self) -> list[str]:
-        """What it has done."""
-        return self._log.read_text().splitlines()
-
-    def death(self) -> _Death:
-        """Waits for its end."""
-        self.server.process.wait(timeout=60)
-        calls = self.calls()
-        return _Death(self._point, calls[self._point - 1] if len(calls) >= self._point else None)
-
-
-@contextmanager
-def _another_home() -> Iterator[Hero]:
-    home = Path(tempfile.mkdtemp(prefix="hero_", dir="/tmp"))
-    hero = Hero(home)
-    try:
-        yield hero
-    finally:
-        hero.tidy_up()
-        shutil.rmtree(home, ignore_errors=True)

@@ -332,6 +332,110 @@ class Client:
         page: Object = self._call("workflow_list", cursor=cursor, limit=limit)
         return page
 
+    def schedule_add(
+        self,
+        workflow: str,
+        *,
+        cron: str | None = None,
+        time_zone: str | None = None,
+        every: Duration | None = None,
+        at: datetime | None = None,
+        name: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        overlap: Literal["skip", "queue", "allow", "cancel_previous"] = "skip",
+        catch_up: Duration | None = None,
+        jitter: Duration = 0,
+        allow_replan: bool = False,
+        paused: bool = False,
+    ) -> Object:
+        """Make a schedule, which starts plays of a workflow by the clock while a server runs.
+
+        Args:
+            workflow: A saved workflow, its sid or its name. The version that is current then is started.
+            cron: Minute, hour, day of the month, month, day of the week. Give exactly one of this,
+                *every* and *at*.
+            time_zone: The zone whose clock *cron* is about, as ``"Europe/Berlin"``. None takes UTC.
+            every: Seconds (or a `timedelta`) between due times, from now on, at least 1.
+            at: An aware moment to come, once.
+            name: What the schedule is called. None takes the name of the workflow.
+            inputs: The arguments of its plays, JSON by name.
+            overlap: What happens at a due time while an earlier play has not ended.
+            catch_up: How late a due time still fires, in seconds, at least 1. None takes an hour, and however
+                late for *at*.
+            jitter: Puts each due time off by up to so many seconds, always the same for the same one.
+            allow_replan: Whether plays may plan anew where the workflow has not frozen all plans.
+            paused: Whether it fires nothing before it is unpaused.
+        Returns:
+            `{"schedule": …, "upcoming": […]}`.
+        Raises:
+            WorkflowNotFound, InputMismatch, InvalidName, ScheduleInvalid, ScheduleExists: nothing was stored.
+        """
+        detail: Object = self._call(
+            "schedule_add",
+            workflow=workflow,
+            cron=cron,
+            time_zone=time_zone,
+            every_ms=None if every is None else _milliseconds(every, "the distance of due times"),
+            at=None if at is None else _micros(at),
+            name=name,
+            input_data=dict(inputs or {}),
+            overlap=overlap,
+            catch_up_ms=None if catch_up is None else _milliseconds(catch_up, "the catch-up window"),
+            jitter_ms=_milliseconds(jitter, "the jitter") if jitter else 0,
+            allow_replan=allow_replan,
+            paused=paused,
+        )
+        return detail
+
+    def schedule_get(self, schedule: str) -> Object:
+        """A schedule (its sid or name) with the next times at which it is due. Raises `ScheduleNotFound`."""
+        detail: Object = self._call("schedule_get", schedule=schedule)
+        return detail
+
+    def schedule_list(self, *, cursor: str | None = None, limit: int | None = None) -> Object:
+        """The schedules by name, as `schedule_get` gives them, a page at a time; see `list` for the page."""
+        page: Object = self._call("schedule_list", cursor=cursor, limit=limit)
+        return page
+
+    def schedule_history(
+        self, schedule: str, *, cursor: str | None = None, limit: int | None = None
+    ) -> Object:
+        """What became of its due times, latest first, a page at a time; see `list` for the page.
+
+        Returns:
+            `{"items": [{"firing": …, "play_status": …}], "next_cursor": …}`; the status is that of the play
+            now, None where the firing has started none or the play was deleted.
+        """
+        page: Object = self._call("schedule_history", schedule=schedule, cursor=cursor, limit=limit)
+        return page
+
+    def schedule_pause(self, schedule: str) -> Object:
+        """Let a schedule fire no more, and return it."""
+        detail: Object = self._call("schedule_pause", schedule=schedule)
+        return detail
+
+    def schedule_unpause(self, schedule: str) -> Object:
+        """Let a schedule fire again, and return it; what was due meanwhile is recorded as skipped.
+
+        Raises:
+            ScheduleInvalid: its last time is over.
+        """
+        detail: Object = self._call("schedule_unpause", schedule=schedule)
+        return detail
+
+    def schedule_run(self, schedule: str) -> Object:
+        """Fire a schedule now, beside its due times and by its overlap policy.
+
+        Returns:
+            `{"firing": …, "play_status": …}`.
+        """
+        item: Object = self._call("schedule_run", schedule=schedule)
+        return item
+
+    def schedule_delete(self, schedule: str) -> None:
+        """Remove a schedule with its history. Its plays stay."""
+        self._call("schedule_delete", schedule=schedule)
+
     def _call(self, method: str, **params: object) -> Any:
         given = {name: value for name, value in params.items() if value is not None}
         try:
@@ -379,8 +483,8 @@ def _start_params(
     }
 
 
-def _milliseconds(timeout: Duration) -> int:
-    return max(1, round(seconds_of(timeout, "the timeout of a play") * 1000))
+def _milliseconds(time: Duration, what: str = "the timeout of a play") -> int:
+    return max(1, round(seconds_of(time, what) * 1000))
 
 
 def _micros(when: datetime) -> int:

@@ -28,7 +28,10 @@ HeroError
     ├── PayloadMismatch   ValueError       the answer does not fit the question
     ├── InputMismatch     ValueError       the inputs do not fit the flow
     ├── InvalidName       ValueError
-    └── IdempotencyConflict                the key has started something else
+    ├── IdempotencyConflict                the key has started something else
+    ├── ScheduleNotFound  LookupError
+    ├── ScheduleInvalid   ValueError       it would never be due
+    └── ScheduleExists                     another schedule has the name
 """
 
 from __future__ import annotations
@@ -231,6 +234,18 @@ class IdempotencyConflict(RpcError):
     """The idempotency key has started a play with other inputs, which stands."""
 
 
+class ScheduleNotFound(RpcError, LookupError):
+    """There is no such schedule."""
+
+
+class ScheduleInvalid(RpcError, ValueError):
+    """When the schedule is to be due cannot be, or is over."""
+
+
+class ScheduleExists(RpcError):
+    """Another schedule has this name."""
+
+
 RPC_ERRORS: dict[str, type[RpcError]] = {
     "server_unreachable": ConnectionFailed,
     "play_not_found": PlayNotFound,
@@ -242,6 +257,9 @@ RPC_ERRORS: dict[str, type[RpcError]] = {
     "input_mismatch": InputMismatch,
     "invalid_name": InvalidName,
     "idempotency_conflict": IdempotencyConflict,
+    "schedule_not_found": ScheduleNotFound,
+    "schedule_invalid": ScheduleInvalid,
+    "schedule_exists": ScheduleExists,
 }
 """The class for each kind that callers branch on; every other kind is a plain `RpcError`."""
 
