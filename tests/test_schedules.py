@@ -277,6 +277,74 @@ def test_a_name_is_taken_once(server: Server) -> None:
     ]
 
 
+def test_a_workflow_with_an_active_schedule_stays(server: Server) -> None:
+    add(server, at=IN_A_WHILE)
+    with pytest.raises(RpcFailure) as refused:
+        server.call("workflow_delete", workflow="report")
+    assert refused.value.kind == "workflow_in_use" and "schedule `report`" in refused.value.message
+    server.call("schedule_pause", schedule="report")
+    server.call("workflow_delete", workflow="report")
+    with pytest.raises(RpcFailure) as refused:
+        server.call("schedule_unpause", schedule="report")
+    assert refused.value.kind == "workflow_not_found"
+    ran = server.call("schedule_run", schedule="report")
+    assert "no workflow" in ran["firing"]["outcome"]["refused"]["message"]
+
+
+PLANS = """
+@flow(plan=True)
+def plan(place: str) -> list:
+    os.chdir(place)
+    mark("planned")
+    return ["print"]
+
+@flow
+def report(place: str) -> list:
+    return plan(place)
+"""
+
+
+def test_what_plans_anew_is_scheduled_only_where_it_may(server: Server) -> None:
+    save(server, PLANS)
+    with pytest.raises(RpcFailure) as refused:
+        add(server, at=IN_A_WHILE)
+    assert refused.value.kind == "schedule_invalid" and "plans" in refused.value.message
+    add(server, at=IN_A_WHILE, allow_replan=True)
+    ran = server.call("schedule_run", schedule="report")
+    assert server.ended(play_of(ran))["status"] == "success"
+    assert server.hero.marks() == ["planned"]
+
+
+def test_a_version_that_came_later_and_plans_anew_fails_instead(server: Server) -> None:
+    add(server, at=IN_A_WHILE)
+    save(server, PLANS)
+    ran = server.call("schedule_run", schedule="report")
+    assert server.ended(play_of(ran))["status"] == "failed"
+    assert server.hero.marks() == []
+
+
+def test_a_workflow_saved_from_a_play_is_scheduled_with_its_declared_inputs(server: Server) -> None:
+    save(server, PLANS)
+    accepted = server.call(
+        "play_start", workflow_sid="report", input_data={"place": str(server.hero.work_dir)}
+    )["sid"]
+    server.ended(accepted)
+    saved = server.hero(
+        *("workflow", "save", "--from-play", accepted, "--name", "frozen", "--input", "where:string"),
+        *("--set", "place={{inputs.where}}", "--json"),
+    )
+    assert saved.json()["fully_frozen"] is True, saved
+    inputs = {"where": str(server.hero.work_dir)}
+    with pytest.raises(RpcFailure) as refused:
+        server.call("schedule_add", workflow="frozen", at=IN_A_WHILE, input_data={"place": "/"})
+    assert refused.value.kind == "input_mismatch"
+    server.call("schedule_add", workflow="frozen", at=IN_A_WHILE, input_data=inputs)
+    ran = server.call("schedule_run", schedule="frozen")
+    play = server.ended(play_of(ran))
+    assert (play["status"], play["output_data"]) == ("success", ["print"]), play
+    assert server.hero.marks() == ["planned"], "once, before it was saved"
+
+
 # --- Crashes --------------------------------------------------------------------------------------
 
 
@@ -288,9 +356,9 @@ def test_a_due_time_that_passes_while_no_server_runs_follows_the_catch_up_window
     down_until = time.time_ns() // 1000 + 4_000_000
     eventually(lambda: time.time_ns() // 1000 > down_until, "due times to pass")
     with server.hero.server() as restarted:
+        eventually(lambda: "skipped missed" in outcomes(restarted, "strict"), "what was missed to be told")
         eventually(lambda: outcomes(restarted, "strict")[-1].startswith("started"), "a play")
-        assert "skipped missed" in outcomes(restarted, "strict")
-        assert set(outcomes(restarted, "late")) <= {"started success", "started running"}
+        assert set(outcomes(restarted, "late")) <= {"started success", "started running", "claimed"}
         for schedule in ("late", "strict"):
             restarted.call("schedule_pause", schedule=schedule)
             assert_no_gap(restarted, schedule)

@@ -37,7 +37,7 @@ def sum_up(orders: list[Order]) -> dict[str, int]:
 
 @flow
 def publish(totals: dict[str, int], directory: str) -> str:
-    """Writes the report. Its name is derived from the play, so that it is written once however often this runs."""
+    """Writes the report, under a name of this very play: there is one, however often this runs."""
     name = f"report_{flow.idempotency_key()[:8]}.json"
     Path(directory, name).write_text(json.dumps(totals))
     return name

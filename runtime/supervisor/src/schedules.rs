@@ -324,23 +324,22 @@ impl Supervisor {
             return Ok(Err(format!("there is no workflow `{}` any more", schedule.workflow_name)));
         };
         let version = self.version(&workflow.current_version_sid).await?;
-        let given = schedule.input_data.clone();
         let misfit = |misfit: String| {
             Ok(Err(format!("the inputs do not fit workflow `{}`: {misfit}", workflow.name)))
         };
-        let input = match &version.saved {
-            None => given,
-            Some(saved) => {
-                match hero_core::template::arguments(saved, &version.signature.inputs, &given) {
-                    Ok(input) => input,
-                    Err(error) => return misfit(error.to_string()),
-                }
-            }
-        };
+        let given = &schedule.input_data;
         let schema = version.signature.input_schema.as_ref();
-        if let Err(error) = hero_core::answer::check(schema, &input) {
+        if let Err(error) = hero_core::answer::check(schema, given) {
             return misfit(error.to_string());
         }
+        let arguments = match &version.saved {
+            None => Ok(given.clone()),
+            Some(saved) => hero_core::template::arguments(saved, &version.signature.inputs, given),
+        };
+        let input = match arguments {
+            Ok(input) => input,
+            Err(error) => return misfit(error),
+        };
         let new = NewPlay {
             name: schedule.name.clone(),
             workflow_sid: Some(workflow.sid),

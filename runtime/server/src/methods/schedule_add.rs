@@ -84,13 +84,13 @@ async fn check_inputs(
         return Err(RpcError::new(ErrorKind::ScheduleInvalid, message)
             .hint("give `allow_replan` where its plays may plan anew"));
     }
-    let Some(saved) = &version.saved else { return check_input(flow, &version.signature, input) };
+    check_input(flow, &version.signature, input)?;
+    let Some(saved) = &version.saved else { return Ok(()) };
     let arguments = hero_core::template::arguments(saved, &version.signature.inputs, input);
-    let arguments = arguments.map_err(|misfit| {
+    arguments.map(drop).map_err(|misfit| {
         let message = format!("the inputs do not fit `{flow}`: {misfit}");
         RpcError::new(ErrorKind::InputMismatch, message)
-    })?;
-    check_input(flow, &version.signature, &arguments)
+    })
 }
 
 /// What is not said here is filled in by the supervisor.
