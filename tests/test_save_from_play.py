@@ -211,3 +211,24 @@ def test_the_command_saves_a_play(hero: Hero) -> None:
         refused = hero("workflow", "save", *args)
         assert refused.code == 2, refused
         assert told in refused.stderr, refused
+
+
+INVOKES = """
+@flow
+def invokes(spawn: bool) -> object:
+    return flow.invoke("report", spawn=spawn, topic="dogs")
+"""
+
+
+def test_what_was_saved_from_a_play_is_invoked_as_a_play_of_its_own(hero: Hero) -> None:
+    with hero.server() as server:
+        play = accepted(server)
+        save(server, play)
+        planned = [mark for mark in hero.marks() if mark.startswith("plan ")]
+        spawned = server.ended(server.start(INVOKES, flow="invokes", input_data={"spawn": True})["sid"])
+        assert spawned["status"] == "success", spawned
+        assert spawned["output_data"]["chapters"] == play["output_data"]["chapters"], "the accepted plans"
+        inside = server.ended(server.start(INVOKES, flow="invokes", input_data={"spawn": False})["sid"])
+        assert inside["status"] == "failed"
+        assert "need a play of their own" in inside["error"]["message"], inside["error"]
+        assert [mark for mark in hero.marks() if mark.startswith("plan ")] == planned, "nobody planned again"

@@ -125,6 +125,11 @@ def _ask(reference: str) -> dict[str, Any]:
         if error.kind in ("workflow_not_found", "version_not_found"):
             raise FlowNotFound(f"there is no flow `{reference}`, and {error}") from None
         raise
+    if detail["version"].get("saved"):
+        raise DefinitionError(
+            f"`{reference}` was saved from a play: its inputs and its frozen plans need a play of their own",
+            f'flow.invoke("{reference}", spawn=True, …)',
+        )
     bundle = detail["version"]["bundle"]
     return {"version": detail["number"], "version_sid": detail["version"]["sid"], **bundle}
 
