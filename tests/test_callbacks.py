@@ -104,7 +104,12 @@ def test_what_comes_after_the_first_answer_changes_nothing(listener: Server) -> 
     play = listener.settled(listener.start(PAYMENT)["sid"])
     url = url_of(listener, play=play)
     assert post(url, success=True, data=1).status == 200
-    for body in [{"success": True, "data": 1}, {"success": True, "data": 2}, {"success": False}]:
+    bodies: list[dict[str, Any]] = [
+        {"success": True, "data": 1},
+        {"success": True, "data": 2},
+        {"success": False},
+    ]
+    for body in bodies:
         again = post(url, **body)
         assert (again.status, again.json()) == (200, {"noop": True, "reason": "answered"}), body
     assert listener.ended(play["sid"])["output_data"] == 2
@@ -115,7 +120,7 @@ def test_of_many_that_post_at_once_one_is_the_answer(listener: Server) -> None:
     play = listener.settled(listener.start(PAYMENT)["sid"])
     url, replies = url_of(listener, play=play), dict[int, Reply]()
     threads = [
-        threading.Thread(target=lambda n=n: replies.update({n: post(url, success=True, data=n)}))  # type: ignore[misc]
+        threading.Thread(target=lambda n=n: replies.update({n: post(url, success=True, data=n)}))
         for n in range(64)
     ]
     for thread in threads:
@@ -192,9 +197,9 @@ def test_every_flipped_byte_is_refused_and_changes_nothing(listener: Server) -> 
     body = json.dumps({"success": True, "data": 1})
     answers = set()
     for place in range(len(token)):
-        forged = bytearray(token)
-        forged[place] ^= 1 + place % 127
-        reply = send(url, body, token=quote(bytes(forged), safe=""))
+        flipped = bytearray(token)
+        flipped[place] ^= 1 + place % 127
+        reply = send(url, body, token=quote(bytes(flipped), safe=""))
         answers.add((reply.status, reply.text))
     for forged in [b"x", token[:-1], token + b"0", token.upper(), b".".join(token.split(b".")[:-1]) + b"."]:
         reply = send(url, body, token=quote(forged, safe=""))
@@ -258,7 +263,7 @@ def test_a_play_that_has_ended_or_was_removed_takes_none(listener: Server) -> No
     assert (gone.status, gone.json()["error"]["kind"]) == (404, "callback_not_found")
 
 
-BAD_BODIES = [
+BAD_BODIES: list[tuple[str | bytes, int, str]] = [
     ("", 400, "payload_not_json"),
     ("{", 400, "payload_not_json"),
     ('{"success": true, "success": false}', 400, "payload_not_json"),

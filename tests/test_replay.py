@@ -60,7 +60,7 @@ def pages(server: Server, play: str, limit: int) -> list[Json]:
     spans: list[Json] = []
     cursor = None
     while True:
-        position = {"cursor": cursor} if cursor else {}
+        position: dict[str, Json] = {"cursor": cursor} if cursor else {}
         page = server.call("play_spans", play_sid=play, limit=limit, **position)
         spans += items(page)
         cursor = page.get("next_cursor")

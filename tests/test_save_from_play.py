@@ -133,12 +133,13 @@ def test_declared_inputs_stand_in_texts(hero: Hero) -> None:
         title = "All about {{inputs.year}} dogs in 2026"
         assert again["output_data"]["title"] == title, "what is put in is not looked at again"
         assert again["input_data"] == {"topic": "{{inputs.year}} dogs", "title": title, "n": 1}
-        for inputs, told in [
+        misfits: list[tuple[dict[str, Json], str]] = [
             ({"animal": "x"}, "is a required property"),
             ({"animal": "x", "n": "1"}, "/n"),
             ({"animal": "x", "n": 1, "topic": "y"}, "topic"),
             ({"animal": 5, "n": 1}, "/animal"),
-        ]:
+        ]
+        for inputs, told in misfits:
             with pytest.raises(Exception, match=told):
                 run(server, hero, **inputs)
 

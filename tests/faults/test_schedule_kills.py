@@ -102,7 +102,7 @@ def _settle(server: Server) -> Json:
         (item, *_) = items(server.call("schedule_history", schedule=SCHEDULE)) or [None]
         return item and isinstance(item["firing"]["outcome"], dict) and item["firing"]["outcome"]
 
-    outcome = eventually(started, "the firing to start its play")
+    outcome: Json = eventually(started, "the firing to start its play")
     play = server.settled(outcome["started"]["play_sid"])
     if play["status"] != "awaiting_resume":
         return play
